@@ -1,0 +1,1 @@
+"""Bake Amazon Machine Images for self-managed ML clusters, in plain Python."""

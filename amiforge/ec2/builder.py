@@ -1,0 +1,31 @@
+"""The builder instance, as data."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Builder(BaseModel):
+    """The instance that a bake launches, provisions, images and terminates. Defaults are the safe ones."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    instance_types: tuple[str, ...] = Field(
+        ("m6i.4xlarge", "m7i.4xlarge", "m6a.4xlarge"),
+        min_length=1,
+        description="tried in this order when EC2 has no capacity; a GPU is not needed to bake a GPU image",
+    )
+    subnets: tuple[str, ...] = Field((), description="subnet ids, tried in this order; empty for the default VPC's")
+    volume_gib: int = Field(0, ge=0, le=65536, description="root volume size; 0 keeps the source image's")
+    volume_iops: int = Field(
+        6000, ge=3000, description="gp3 IOPS of the builder's root volume; more makes imaging faster"
+    )
+    volume_throughput: int = Field(500, ge=125, description="gp3 MiB/s of the builder's root volume")
+    kms_key: str = Field("", description="KMS key of the root volume; empty for the account's default EBS key")
+    profile: str = Field("", description="IAM instance profile of the builder; none by default")
+    ingress: tuple[str, ...] = Field(
+        (), description="CIDRs that may reach the builder's port 22; empty for this machine's own address"
+    )
+    address: str = Field(
+        "public", pattern="^(public|private)$", description="which address of the builder is connected to"
+    )

@@ -1,0 +1,108 @@
+"""What a recipe is: an image, described."""
+
+from __future__ import annotations
+
+from typing import Any, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
+
+from amiforge.ec2.builder import Builder
+from amiforge.ec2.source_image import SourceImage
+from amiforge.errors import ConfigError, RecipeError
+from amiforge.tasks.task import Task
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Recipe(BaseModel):
+    """An image: where it starts, what builds it, and its tasks in order. A value: every change gives a new recipe."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="name on the command line and in image names")
+    description: str = Field(description="one line: what the image is for")
+    source: SourceImage = Field(description="the image the bake starts from")
+    builder: Builder = Field(default_factory=Builder, description="the instance that builds the image")
+    tasks: tuple[SerializeAsAny[Task], ...] = Field(description="software components, in install order")
+
+    @model_validator(mode="after")
+    def _tasks_are_distinct(self) -> Self:
+        names = [task.name() for task in self.tasks]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"recipe {self.name} has task {', '.join(twice)} more than once")
+        return self
+
+    def task(self, name: str) -> Task:
+        """Give a task by its name.
+
+        Raises:
+            RecipeError: the recipe has no such task.
+        """
+        for task in self.tasks:
+            if task.name() == name:
+                return task
+        raise RecipeError(f"recipe {self.name} has no task {name!r}", tasks=", ".join(t.name() for t in self.tasks))
+
+    def with_task(self, task: Task, *, after: str = "", before: str = "") -> Recipe:
+        """Give the recipe with a task added: at the end, or right after or before a named one.
+
+        Raises:
+            RecipeError: the recipe has no task of that name.
+        """
+        index = len(self.tasks)
+        if after or before:
+            index = self.tasks.index(self.task(after or before)) + (1 if after else 0)
+        return self._with(tasks=(*self.tasks[:index], task, *self.tasks[index:]))
+
+    def without_task(self, name: str) -> Recipe:
+        """Give the recipe without a task.
+
+        Raises:
+            RecipeError: the recipe has no task of that name.
+        """
+        gone = self.task(name)
+        return self._with(tasks=tuple(task for task in self.tasks if task is not gone))
+
+    def with_options(self, name: str, **options: Any) -> Recipe:
+        """Give the recipe with options of one task changed: `eks_gpu.with_options("efa", minimal=False)`.
+
+        `source` and `builder` are changed in the same way.
+
+        Raises:
+            RecipeError: the recipe has no task of that name.
+            ConfigError: an option has an unknown name or an impossible value; names the field and says why.
+        """
+        if name in {"source", "builder"}:
+            part: SourceImage | Builder = getattr(self, name)
+            return self._with(**{name: _changed(part, options, name)})
+        old = self.task(name)
+        new = _changed(old, options, name)
+        return self._with(tasks=tuple(new if task is old else task for task in self.tasks))
+
+    def _with(self, **fields: Any) -> Recipe:
+        try:
+            return Recipe(**{name: fields.get(name, getattr(self, name)) for name in Recipe.model_fields})
+        except ValidationError as error:
+            raise RecipeError(explain(error, self.name)) from None
+
+
+def explain(error: ValidationError, prefix: str) -> str:
+    """Say in one line a problem which fields are wrong and why, each with its path below `prefix`."""
+    problems = (
+        f"{'.'.join((prefix, *map(str, problem['loc'])))}: {problem['msg'].removeprefix('Value error, ')}"
+        for problem in error.errors(include_url=False, include_context=False)
+    )
+    return "; ".join(problems)
+
+
+def _changed(model: Model, options: dict[str, Any], name: str) -> Model:
+    known = type(model).model_fields
+    for option in options:
+        if option not in known:
+            raise ConfigError(f"{name}.{option}: no such option", options=", ".join(known))
+    try:
+        return type(model).model_validate({**{field: getattr(model, field) for field in known}, **options})
+    except ValidationError as error:
+        raise ConfigError(explain(error, name)) from None

@@ -1,0 +1,1 @@
+"""What differs between the operating systems we bake, as one object each."""

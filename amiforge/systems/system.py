@@ -1,0 +1,54 @@
+"""Typed facts about a host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from amiforge.systems.os import Os
+
+Arch = Literal["x86_64", "aarch64"]
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """What a host is, read once at the start and again after each reboot.
+
+    Attributes:
+        os: the operating system and all that differs with it.
+        arch: machine architecture as `uname -m` says it.
+        kernel: release of the running kernel; empty when there is no host to ask (a plan without one).
+        default_kernel: release of the kernel that the next boot takes; empty as above.
+        boot_id: changes with every boot, and with nothing else.
+        user: the login user.
+        container: a container shares its host's kernel: modules and most sysctls are not here to be changed.
+        systemd: systemd is process 1, so services and transient units work.
+        pci: vendor:device of every PCI function, lower case, as in `10de:2330`.
+        mirror: where downloads come from instead of their own hosts, `https://mirror.example/path`; empty for none.
+    """
+
+    os: Os
+    arch: Arch = "x86_64"
+    kernel: str = ""
+    default_kernel: str = ""
+    boot_id: str = ""
+    user: str = ""
+    container: bool = False
+    systemd: bool = True
+    pci: frozenset[str] = field(default_factory=frozenset)
+    mirror: str = ""
+
+    def has_pci(self, vendor: str) -> bool:
+        """Tell whether a device of this PCI vendor is there (`10de` NVIDIA, `1d0f` Amazon)."""
+        return any(device.startswith(f"{vendor}:") for device in self.pci)
+
+    def mirrored(self, url: str) -> str:
+        """Give the address a download really uses: `https://host/path` becomes `{mirror}/host/path`."""
+        if not self.mirror:
+            return url
+        return f"{self.mirror.rstrip('/')}/{url.partition('://')[2]}"
+
+    def with_mirror(self, mirror: str) -> System:
+        """Give the same system, with its downloads coming from a mirror."""
+        return replace(self, mirror=mirror)

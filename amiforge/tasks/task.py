@@ -1,0 +1,61 @@
+"""What a task is."""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from testinfra.host import Host as TestinfraHost
+
+    from amiforge.engine.resource import Resource
+    from amiforge.systems.system import System
+
+
+class Options(BaseModel):
+    """Typed options: unknown names are refused, values are frozen, every field has a description."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One statement about a host, true when `found()` gives `expected`.
+
+    Attributes:
+        title: what is stated, as `kernel module nvidia has version 580.159.03`.
+        expected: the value that makes it true.
+        found: asks the host. An exception counts as a failed check, with its text as the reason.
+        device: PCI vendor (`10de`, `1d0f`) without which the check says nothing; empty for the static tier, which runs
+            everywhere.
+    """
+
+    title: str
+    expected: object
+    found: Callable[[], object]
+    device: str = ""
+
+
+class Task(Options):
+    """One software component: its options are its fields.
+
+    A subclass has a docstring (first line: what it is), fields with descriptions, `resources` and `checks`.
+    """
+
+    @classmethod
+    def name(cls) -> str:
+        """Give the name in recipes, on the command line and in events: `NvidiaDriver` is `nvidia_driver`."""
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+
+    @abstractmethod
+    def resources(self, system: System) -> Iterator[Resource]:
+        """Give what the component consists of on this system, in the order in which it must be made true."""
+
+    def checks(self, host: TestinfraHost, system: System) -> Iterator[Check]:  # noqa: ARG002 - subclasses use them
+        """Give the statements that prove the component, static ones first."""
+        return iter(())
