@@ -168,6 +168,10 @@ class NotComingBack(RebootError):
     """The host was not usable again within the deadline."""
 
 
+class UnexpectedReboot(RebootError):
+    """The host rebooted, unasked, while it was working for us."""
+
+
 class BakeError(AmiforgeError):
     """Something on the AWS side of a bake."""
 

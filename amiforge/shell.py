@@ -45,7 +45,7 @@ Argument = str | PurePosixPath | Secret
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Constant sh text and the arguments it sees as `"$1"`, `"$2"`, …
+    """Constant sh text and the arguments it sees as `"$1"`, `"$2"` and so on.
 
     `summary` replaces the text where people read it, when the text is long.
     """
@@ -55,11 +55,14 @@ class Command:
     summary: str = ""
 
     def text(self) -> str:
-        """Give sh text that runs this command: as plain words, or in a subshell that holds the arguments."""
+        """Give sh text that runs this command: as plain words, or in a subshell that holds the arguments.
+
+        `eval` keeps a syntax error in the command's text from ending the shell that runs it.
+        """
         words = " ".join(_quoted(arg) for arg in self.args)
         if self.script == _RUN_ARGUMENTS:
             return words
-        return f"(set -- {words}\n{self.script}\n)"
+        return f"(set -- {words}\neval {shlex.quote(self.script)})"
 
     def __str__(self) -> str:
         if self.summary:
@@ -74,7 +77,7 @@ def argv(*args: Argument, summary: str = "") -> Command:
 
 
 def script(text: str, *args: Argument, summary: str = "") -> Command:
-    """Give the command that runs constant sh text with these arguments as `"$1"`, `"$2"`, …"""
+    """Give the command that runs constant sh text with these arguments as `"$1"`, `"$2"` and so on."""
     return Command(text, args, summary)
 
 
