@@ -24,6 +24,9 @@ shift 2
 mount -t overlay overlay -o "$options" "$root"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
+mount -t tmpfs -o mode=0755 tmpfs "$root/run"
+mkdir "$root/run/sandbox"
+[ ! -e /etc/resolv.conf ] || cp /etc/resolv.conf "$root/run/sandbox"
 while [ "${1-}" != -- ]; do
     mkdir -p "$root$2"
     mount --rbind "$1" "$root$2"

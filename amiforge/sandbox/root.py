@@ -1,10 +1,29 @@
-"""Base roots: a cached Debian file system that boots fast, with real dnf and rpm."""
+"""Base roots: cached Debian file systems that boot fast, with real package managers.
+
+A base is described by a directory in `bases/`: `packages` (one a line), `setup.sh` (runs in the new root first),
+`files/` (copied into it) and `finish.sh` (runs last).
+"""
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from amiforge.errors import CommandFailed, SandboxUnavailable
 from amiforge.sandbox.folder import Folder
+from amiforge.sandbox.layers import PRIVATE
+
+BASES = Path(__file__).parent / "bases"
+SUITE = "bookworm"
+# Documentation and translations are a third of the size and nothing on an image needs them.
+DPKG_OPTIONS = tuple(f"path-exclude=/usr/share/{part}/*" for part in ("man", "doc", "info", "locale"))
+# Options of apt which say how to reach its archives, as opposed to what to do with them.
+REACHING = ("Acquire::http::", "Acquire::https::", "Acquire::Check-", "Acquire::Retries")
 
 
 def build_root(folder: Folder, name: str = "debian-rpm") -> Path:
@@ -14,6 +33,86 @@ def build_root(folder: Folder, name: str = "debian-rpm") -> Path:
     makes a new root, and images on top of an old one stay whole.
 
     Raises:
+        SandboxUnavailable: there is no base of this name.
         CommandFailed: a package could not be fetched or installed.
     """
-    raise NotImplementedError(folder, name)
+    base = BASES / name
+    if not base.is_dir():
+        names = ", ".join(sorted(path.name for path in BASES.iterdir()))
+        raise SandboxUnavailable(f"there is no sandbox root named {name!r}: choose one of {names}")
+    root = folder.roots / f"{name}-{digest(base)}"
+    folder.roots.mkdir(parents=True, exist_ok=True)
+    with _locked(folder.roots / f".{name}.lock"):
+        if not root.exists():
+            new = folder.roots / f".{name}.new"
+            shutil.rmtree(new, ignore_errors=True)
+            _make(base, new)
+            new.rename(root)
+    return root
+
+
+def digest(base: Path) -> str:
+    """Give 12 hex digits that stand for everything a root is made from, apart from the archive's state."""
+    state = hashlib.sha256(repr((SUITE, DPKG_OPTIONS)).encode())
+    for path in sorted(base.rglob("*")):
+        if path.is_file():
+            state.update(repr((str(path.relative_to(base)), path.read_bytes())).encode())
+    return state.hexdigest()[:12]
+
+
+def debian_sources(index_targets: str) -> str:
+    """Turn lines `URI SUITE COMPONENT ORIGIN CODENAME` into those sources that hold this Debian suite."""
+    rows = (line.split() for line in index_targets.splitlines())
+    return "".join(
+        f"deb {row[0]} {row[1]} {row[2]}\n"
+        for row in rows
+        if len(row) == 5 and row[3] == "Debian" and row[4].startswith(SUITE)  # noqa: PLR2004 - the columns
+    )
+
+
+def reaching_options(apt_config: str) -> str:
+    """Pick the options out of `apt-config dump` that say how to reach the archives: proxies and the like."""
+    return "".join(f"{line}\n" for line in apt_config.splitlines() if line.startswith(REACHING))
+
+
+def _make(base: Path, root: Path) -> None:
+    # This machine reaches an archive in the way its administrator set up; a root is fetched in the same way.
+    columns = "$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN) $(CODENAME)"
+    sources = debian_sources(_run("apt-get", "indextargets", "--format", columns, "Created-By: Packages"))
+    options = root.with_suffix(".apt.conf")
+    options.write_text(reaching_options(_run("apt-config", "dump")))
+    include = ",".join((base / "packages").read_text().split())
+    flags = ["--mode=root", "--variant=minbase", f"--include={include}", f"--aptopt={options}"]
+    flags += [f"--dpkgopt={option}" for option in DPKG_OPTIONS]
+    # Without sources, mmdebstrap knows Debian's own.
+    _run(*PRIVATE, "mmdebstrap", *flags, SUITE, str(root), *["-"] * bool(sources), stdin=sources)
+    options.unlink()
+    inside = [*PRIVATE, "chroot", str(root), "sh", "-eu", "-s"]
+    _run(*inside, stdin=(base / "setup.sh").read_text())
+    files = base / "files"
+    for path in sorted(files.rglob("*")):
+        target = root / path.relative_to(files)
+        if path.is_dir():
+            target.mkdir(exist_ok=True)
+        else:
+            shutil.copyfile(path, target)
+            target.chmod(0o644)
+    _run(*inside, stdin=(base / "finish.sh").read_text())
+
+
+def _run(*command: str, stdin: str = "") -> str:
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise CommandFailed(
+            f"cannot build the sandbox's root: {command[0]} ended with status {done.returncode}",
+            ran=" ".join(command),
+            stderr=done.stderr[-2000:],
+        )
+    return done.stdout
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
