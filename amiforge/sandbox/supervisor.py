@@ -1,8 +1,8 @@
 """The process that boots one machine, boots it again when it reboots, and powers it off when asked.
 
-Runs as `python -m amiforge.sandbox.supervisor FOLDER INSTANCE_ID READY_FD` in mount and pid namespaces of its own, where
-it is process 1: when it ends, however it ends, the kernel kills every process of the machine and unmounts every mount.
-SIGTERM asks for a clean power-off, SIGHUP for a clean reboot.
+Runs as `python -m amiforge.sandbox.supervisor FOLDER INSTANCE_ID READY_FD` in mount and pid namespaces of its own,
+where it is process 1: when it ends, however it ends, the kernel kills every process of the machine and unmounts every
+mount. SIGTERM asks for a clean power-off, SIGHUP for a clean reboot.
 """
 
 from __future__ import annotations
