@@ -54,15 +54,18 @@ class Command:
     args: tuple[Argument, ...] = ()
     summary: str = ""
 
+    def words(self) -> str:
+        """Give the arguments as sh words, quoted."""
+        return " ".join(_quoted(arg) for arg in self.args)
+
     def text(self) -> str:
         """Give sh text that runs this command: as plain words, or in a subshell that holds the arguments.
 
         `eval` keeps a syntax error in the command's text from ending the shell that runs it.
         """
-        words = " ".join(_quoted(arg) for arg in self.args)
         if self.script == _RUN_ARGUMENTS:
-            return words
-        return f"(set -- {words}\neval {shlex.quote(self.script)})"
+            return self.words()
+        return f"(set -- {self.words()}\neval {shlex.quote(self.script)})"
 
     def __str__(self) -> str:
         if self.summary:

@@ -81,8 +81,7 @@ def lay_out(components: Sequence[Component], system: System) -> tuple[Item, ...]
     items: list[Item] = []
     for component in components:
         resources = component.resources(system)
-        for resource in resources:
-            items.append(Item(component.name(), resource, _line(resources)))
+        items.extend(Item(component.name(), resource, _line(resources)) for resource in resources)
     _refuse_contradictions(items)
     return tuple(items)
 

@@ -65,7 +65,7 @@ class Replies:
 
     def updated(self, newer: Replies) -> Replies:
         """Give these replies with the newer ones laid over them."""
-        return Replies({**self._values, **newer._values})  # noqa: SLF001 - the same class
+        return Replies({**self._values, **newer._values})
 
 
 @dataclass(frozen=True, slots=True)

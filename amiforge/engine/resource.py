@@ -16,7 +16,7 @@ Value = str | int | bool | tuple[str, ...] | None
 State = Mapping[str, Value]
 
 
-class Unknown(Exception):  # noqa: N818 - a plan state rather than a failure
+class Unknown(Exception):
     """The state cannot be told before earlier changes are made, as of a service whose package is missing.
 
     Legal in a plan, where it shows as "unknown until applied"; at the resource's turn in an apply it is a failure.
@@ -58,12 +58,14 @@ class Resource(ABC):
     Attributes:
         contained: a change of this resource touches nothing that another resource's query can see, except one of the
             same path. Everything else makes all later answers stale. True for files, directories and links.
-        provable: the host can be asked whether it is as wanted. Where False, `actual` is never called, the changes always
-            run, and the result is reported as `ran`, never as `ok`.
+        provable: the host can be asked whether it is as wanted. Where False, `actual` is never called, the changes
+            always run, and the result is reported as `ran`, never as `ok`.
+        prefetch: its changes may start before everything else, in the background: downloads.
     """
 
     contained: ClassVar[bool] = False
     provable: ClassVar[bool] = True
+    prefetch: ClassVar[bool] = False
 
     @property
     @abstractmethod

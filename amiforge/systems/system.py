@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class System:
         systemd: systemd is process 1, so services and transient units work.
         pci: vendor:device of every PCI function, lower case, as in `10de:2330`.
         mirror: where downloads come from instead of their own hosts, `https://mirror.example/path`; empty for none.
+        digests: sha256 by address, for downloads whose digest is known from amiforge.lock or from the sandbox.
     """
 
     os: Os
@@ -38,6 +40,7 @@ class System:
     systemd: bool = True
     pci: frozenset[str] = field(default_factory=frozenset)
     mirror: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     def has_pci(self, vendor: str) -> bool:
         """Tell whether a device of this PCI vendor is there (`10de` NVIDIA, `1d0f` Amazon)."""
@@ -49,6 +52,6 @@ class System:
             return url
         return f"{self.mirror.rstrip('/')}/{url.partition('://')[2]}"
 
-    def with_mirror(self, mirror: str) -> System:
-        """Give the same system, with its downloads coming from a mirror."""
-        return replace(self, mirror=mirror)
+    def digest(self, url: str, known: str = "") -> str:
+        """Give the sha256 that a download must have: the recorded one, else the known one, else nothing."""
+        return self.digests.get(url, known)

@@ -1,0 +1,101 @@
+"""Jobs: detached commands on a host that survive a lost link, with their output followed live."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from amiforge.engine.locks import wait_for
+from amiforge.engine.resource import Change
+from amiforge.shell import PRELUDE, script
+
+#: Everything about a job lives here until it is finished: in memory, readable by root only, gone with a reboot.
+JOBS = "/run/amiforge/jobs"
+
+# Starting is idempotent: whoever makes the folder starts the job, everybody else finds it started. The runner is
+# a unit of its own, or at least a session of its own, so nothing that happens to this shell reaches it.
+_START = rf"""
+umask 077
+mkdir -p {JOBS} || exit
+job={JOBS}/$1
+mkdir -- "$job" 2>/dev/null || {{ [ -d "$job" ]; exit; }}
+printf '%s' "$2" >"$job/script"
+cat >"$job/run" <<'RUN'
+job=$1
+echo $$ >"$job/pid.new" && mv -- "$job/pid.new" "$job/pid"
+sh -- "$job/script" >"$job/log" 2>&1 </dev/null
+echo $? >"$job/status.new" && mv -- "$job/status.new" "$job/status"
+RUN
+: >"$job/log"
+if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null; then
+  systemd-run --quiet --collect --unit="amiforge-job-$1" --description="amiforge job" sh -- "$job/run" "$job" || exit
+else
+  setsid sh -- "$job/run" "$job" </dev/null >/dev/null 2>&1 &
+fi
+"""
+
+# Prints the log from an offset until the runner is gone, and nothing else on standard output, so that bytes received
+# are bytes of the log. The status goes to standard error.
+_FOLLOW = rf"""
+job={JOBS}/$1
+[ -d "$job" ] || {{ echo 'job gone' >&2; exit 1; }}
+tries=0
+until [ -e "$job/pid" ] || [ "$tries" -ge 100 ]; do sleep 0.1; tries=$((tries + 1)); done
+read -r pid <"$job/pid" || {{ echo 'job not started' >&2; exit 1; }}
+tail -c "+$(($2 + 1))" -f -s 0.1 --pid="$pid" -- "$job/log"
+read -r status <"$job/status" 2>/dev/null || status=killed
+echo "job status $status" >&2
+"""
+
+_STOP = rf"""
+job={JOBS}/$1
+systemctl kill --signal=KILL "amiforge-job-$1.service" 2>/dev/null || {{
+  read -r pid <"$job/pid" && kill -KILL -- "-$pid"
+}} 2>/dev/null
+:
+"""
+
+_FORGET = rf'rm -rf -- "{JOBS}/$1"'
+
+_KILLED = 137
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A change that runs detached. Two jobs of one id are the same job."""
+
+    id: str
+    change: Change
+    lock_wait: float
+
+    def start(self) -> str:
+        """Give sh text that starts the job, unless it was started before."""
+        waiting = wait_for(self.change.locks, self.lock_wait).text() if self.change.locks else ":"
+        body = f"{PRELUDE}{waiting} || exit\n{self.change.command.text()}\n"
+        return script(_START, self.id, body).text()
+
+    def follow(self, offset: int) -> str:
+        """Give sh text that prints the log from a byte offset until the job's end, then its status."""
+        return script(_FOLLOW, self.id, str(offset)).text()
+
+    def stop(self) -> str:
+        """Give sh text that ends the job by force."""
+        return script(_STOP, self.id).text()
+
+    def forget(self) -> str:
+        """Give sh text that removes what the job left in memory."""
+        return script(_FORGET, self.id).text()
+
+
+def job_id(*parts: str) -> str:
+    """Give the id of a job: the same for the same parts, and fit for a unit's name."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def read_status(stderr: bytes) -> int | None:
+    """Give the exit status that `follow` reported: 137 for a job that was killed, None when it reported none."""
+    for line in reversed(stderr.decode("utf-8", "replace").splitlines()):
+        words = line.split()
+        if words[:2] == ["job", "status"]:
+            return _KILLED if words[2] == "killed" else int(words[2])
+    return None
