@@ -1,0 +1,42 @@
+"""Tags: how everything that a bake makes is found again, by anybody, without its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.literals import ResourceTypeType
+    from mypy_boto3_ec2.type_defs import FilterTypeDef, TagSpecificationTypeDef
+
+RUN = "amiforge:run"
+ROLE = "amiforge:role"
+EXPIRES = "amiforge:expires"
+STATE = "amiforge:state"
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """The tags of one run. `expires` is an ISO time in UTC, after which anybody may remove what bears them."""
+
+    run: str
+    expires: str
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    def specification(self, role: str, *types: ResourceTypeType, **more: str) -> list[TagSpecificationTypeDef]:
+        """Give what a creating call needs to tag these types of things from their first moment on."""
+        pairs = {**self.extra, "Name": f"amiforge-{self.run}-{role}", RUN: self.run, ROLE: role, **more}
+        tags = [{"Key": key, "Value": value} for key, value in pairs.items()]
+        return [{"ResourceType": kind, "Tags": tags} for kind in types]  # type: ignore[typeddict-item]
+
+    def temporary(self, role: str, *types: ResourceTypeType) -> list[TagSpecificationTypeDef]:
+        """Give the same for things that must not outlive the run."""
+        return self.specification(role, *types, **{EXPIRES: self.expires})
+
+    def filters(self, role: str = "") -> list[FilterTypeDef]:
+        """Give the filters that find what bears them, of one role or of all."""
+        found: list[FilterTypeDef] = [{"Name": f"tag:{RUN}", "Values": [self.run]}]
+        if role:
+            found.append({"Name": f"tag:{ROLE}", "Values": [role]})
+        return found
