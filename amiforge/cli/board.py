@@ -1,0 +1,194 @@
+"""What a run looks like so far: a tree of rows that grows with its events. No output, no clock."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import singledispatchmethod
+from typing import Literal
+
+from amiforge.engine import events
+from amiforge.engine.events import Event
+
+State = Literal["pending", "running", "done", "changed", "failed", "skipped", "note"]
+
+TAIL_LINES = 6
+#: Terminal control sequences (ECMA-48 CSI and OSC) and all other control characters but the line end and tab.
+_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+@dataclass
+class Row:
+    """One line of the tree and those below it. Times are seconds since the epoch."""
+
+    title: str
+    state: State = "running"
+    detail: str = ""
+    started: float | None = None
+    seconds: float | None = None
+    rows: list[Row] = field(default_factory=list)
+    tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
+
+    def close(self, state: State, seconds: float, detail: str = "") -> None:
+        """Bring the row to its end."""
+        self.state, self.seconds, self.detail = state, seconds, detail
+        self.tail.clear()
+
+    def running(self) -> Iterator[Row]:
+        """Give this row and those below it that are running, outermost first."""
+        if self.state == "running":
+            yield self
+            for row in self.rows:
+                yield from row.running()
+
+
+class Lines:
+    """Cuts output that comes in pieces into lines that are safe to show: no control sequences, no overwritten text."""
+
+    def __init__(self) -> None:
+        self._rest = ""
+
+    def feed(self, text: str) -> list[str]:
+        """Give the lines that are complete now."""
+        *whole, self._rest = (self._rest + text).replace("\r\n", "\n").split("\n")
+        return [line for line in map(clean, whole) if line]
+
+    @property
+    def rest(self) -> str:
+        """The line that has no end yet."""
+        return clean(self._rest)
+
+
+def clean(line: str) -> str:
+    """Give what a terminal would show of one line: what follows its last carriage return, without control sequences."""
+    return _CONTROL.sub("", line.rstrip("\r").rpartition("\r")[2]).expandtabs().rstrip()
+
+
+class Board:
+    """The tree of one run. `see` is its listener."""
+
+    def __init__(self, title: str, started: float) -> None:
+        self.root = Row(title, started=started)
+        self._apply: Row | None = None
+        self._checks: Row | None = None
+        self._lines = Lines()
+
+    @singledispatchmethod
+    def see(self, event: Event) -> None:
+        """Grow the tree by one event; those it does not know change nothing."""
+
+    @see.register
+    def _(self, event: events.StepStarted) -> None:
+        self._open.rows.append(Row(event.step, detail=event.detail, started=event.at))
+        self._checks = None
+
+    @see.register
+    def _(self, event: events.StepFinished) -> None:
+        row = self._newest(lambda row: row.title == event.step)
+        if row:
+            row.close("done", event.seconds, event.detail)
+        self._checks = None
+
+    @see.register
+    def _(self, event: events.Waiting) -> None:
+        self._open.detail = f"waiting for {event.what}" + (f": {event.detail}" if event.detail else "")
+
+    @see.register
+    def _(self, event: events.ApplyStarted) -> None:
+        if self._apply is None:  # after a reboot the same apply starts over, and its rows stay
+            self._apply = Row(event.host, started=event.at, rows=[Row(task, state="pending") for task in event.tasks])
+            self._open.rows.append(self._apply)
+        self._apply.detail = f"{event.system}, {event.resources} resources"
+
+    @see.register
+    def _(self, event: events.TaskStarted) -> None:
+        row = self._task(event.task)
+        if row.state == "pending":
+            row.state, row.started = "running", event.at
+
+    @see.register
+    def _(self, event: events.TaskFinished) -> None:
+        row = self._task(event.task)
+        if row.state == "running":
+            seconds = event.at - (row.started or event.at)
+            row.close(
+                "changed" if event.changed else "done", seconds, f"{event.changed} changed" if event.changed else ""
+            )
+
+    @see.register
+    def _(self, event: events.ChangeStarted) -> None:
+        row = self._task(event.task)
+        row.detail = event.summary
+        row.tail.clear()
+        self._lines = Lines()
+
+    @see.register
+    def _(self, event: events.JobOutput) -> None:
+        self._task(event.task).tail.extend(self._lines.feed(event.text))
+
+    @see.register
+    def _(self, event: events.ResourceFinished) -> None:
+        row = self._task(event.task)
+        row.detail = ""
+        row.tail.clear()
+
+    @see.register
+    def _(self, event: events.RebootStarted) -> None:
+        self._open.rows.append(Row("reboot", detail=event.reason, started=event.at))
+
+    @see.register
+    def _(self, event: events.RebootFinished) -> None:
+        row = self._newest(lambda row: row.title == "reboot")
+        if row:
+            row.close("done", event.seconds, f"{row.detail}, now on kernel {event.kernel}".removeprefix(", "))
+
+    @see.register
+    def _(self, event: events.LinkLost) -> None:
+        self._open.rows.append(Row("link lost", state="note", detail=f"{event.reason}; attaching again"))
+
+    @see.register
+    def _(self, event: events.ArtifactRecorded) -> None:
+        self._open.rows.append(Row("recorded", state="note", detail=f"{event.url} sha256 {event.sha256[:12]}…"))
+
+    @see.register
+    def _(self, event: events.ApplyFinished) -> None:
+        if self._apply:
+            ran = f", {event.ran} ran" if event.ran else ""
+            self._apply.close("done", event.seconds, f"{event.changed} changed, {event.ok} ok{ran}")
+            self._apply = None
+
+    @see.register
+    def _(self, event: events.CheckFinished) -> None:
+        if self._checks is None:
+            self._checks = Row("checks", state="note")
+            self._open.rows.append(self._checks)
+        outcome: State = {"passed": "done", "failed": "failed", "skipped": "skipped"}[event.outcome]  # type: ignore[assignment]
+        title = f"{event.task}: {event.title}"
+        self._checks.rows.append(Row(title, state=outcome, detail=event.detail if outcome != "done" else ""))
+
+    @see.register
+    def _(self, event: events.Failed) -> None:
+        self.finish("failed", event.at)
+
+    def finish(self, state: State, at: float) -> None:
+        """Bring every row that still runs to this end."""
+        for row in list(self.root.running()):
+            row.close(state, at - (row.started or at), row.detail)
+
+    @property
+    def _open(self) -> Row:
+        """The innermost row that runs, where what happens next belongs."""
+        return list(self.root.running())[-1] if self.root.state == "running" else self.root
+
+    def _newest(self, wanted: Callable[[Row], bool]) -> Row | None:
+        return next((row for row in reversed(list(self.root.running())) if wanted(row)), None)
+
+    def _task(self, name: str) -> Row:
+        parent = self._apply or self.root
+        for row in parent.rows:
+            if row.title == name:
+                return row
+        parent.rows.append(Row(name))
+        return parent.rows[-1]

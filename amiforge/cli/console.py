@@ -1,0 +1,30 @@
+"""Where the events of a run go: a live tree on a terminal, plain lines elsewhere, JSON lines for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from amiforge.cli.lines import JsonLines, PlainLines
+from amiforge.cli.tree import Tree
+from amiforge.engine.events import Failed, Listener
+from amiforge.errors import AmiforgeError
+
+
+@contextmanager
+def listening(title: str, *, json: bool) -> Iterator[Listener]:
+    """Give the listener that shows one run under this title; an error that ends the run is shown there, and goes on."""
+    console = Console(highlight=False)
+    if console.is_terminal and not json:
+        with Tree(title, console) as tree:
+            yield tree.see
+        return
+    see: Listener = JsonLines(sys.stdout).see if json else PlainLines(sys.stdout).see
+    try:
+        yield see
+    except AmiforgeError as error:
+        see(Failed(message=error.message, lines=error.lines))
+        raise

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import pytest
+
+from amiforge.cli.board import Board, Lines, Row, clean
+from amiforge.engine.events import (
+    ApplyFinished,
+    ApplyStarted,
+    ArtifactRecorded,
+    ChangeStarted,
+    CheckFinished,
+    Event,
+    Failed,
+    JobOutput,
+    LinkLost,
+    RebootFinished,
+    RebootStarted,
+    ResourceFinished,
+    StepFinished,
+    StepStarted,
+    TaskFinished,
+    TaskStarted,
+    Waiting,
+)
+
+START = ApplyStarted(at=10, host="h", system="al2023 x86_64", tasks=("packages", "efa"), resources=3)
+
+
+def board(*events: Event) -> Board:
+    shown = Board("bake", 1)
+    for event in events:
+        shown.see(event)
+    return shown
+
+
+def outline(row: Row) -> list[object]:
+    return [row.title, row.state, *(outline(below) for below in row.rows)]
+
+
+def test_steps_follow_each_other_and_nest_while_open() -> None:
+    shown = board(
+        StepStarted(at=2, step="launch"),
+        Waiting(at=3, what="i-1", seconds=1, detail="pending"),
+        StepFinished(at=4, step="launch", seconds=2, detail="i-1"),
+        StepStarted(at=5, step="provision"),
+        START,
+    )
+    launch, provision = shown.root.rows
+    assert (launch.state, launch.detail, launch.seconds) == ("done", "i-1", 2)
+    assert outline(provision) == ["provision", "running", ["h", "running", ["packages", "pending"], ["efa", "pending"]]]
+
+
+def test_waiting_shows_at_the_innermost_open_row() -> None:
+    shown = board(StepStarted(step="launch"), Waiting(what="i-1", seconds=1, detail="pending"))
+    assert shown.root.rows[0].detail == "waiting for i-1: pending"
+
+
+def test_a_task_shows_its_change_and_the_last_lines_of_its_output() -> None:
+    shown = board(
+        START,
+        TaskStarted(at=11, task="efa"),
+        ChangeStarted(task="efa", resource="r", summary="install efa", command="c"),
+        *(JobOutput(task="efa", resource="r", text=f"line {n}\nli") for n in range(9)),
+    )
+    efa = shown.root.rows[0].rows[1]
+    assert (efa.state, efa.detail) == ("running", "install efa")
+    assert list(efa.tail) == ["liline 3", "liline 4", "liline 5", "liline 6", "liline 7", "liline 8"]
+
+
+def test_a_finished_resource_clears_what_was_shown_of_it() -> None:
+    shown = board(
+        START,
+        TaskStarted(at=11, task="efa"),
+        ChangeStarted(task="efa", resource="r", summary="install efa", command="c"),
+        JobOutput(task="efa", resource="r", text="line\n"),
+        ResourceFinished(task="efa", resource="r", status="changed"),
+    )
+    efa = shown.root.rows[0].rows[1]
+    assert (efa.detail, list(efa.tail)) == ("", [])
+
+
+def test_tasks_that_changed_something_differ_from_those_that_did_not() -> None:
+    shown = board(
+        START,
+        TaskStarted(at=11, task="packages"),
+        TaskFinished(at=12, task="packages", seconds=1, changed=2),
+        TaskStarted(at=12, task="efa"),
+        TaskFinished(at=15, task="efa", seconds=3, changed=0),
+        ApplyFinished(at=15, host="h", seconds=5, ok=1, changed=2, ran=1),
+    )
+    apply = shown.root.rows[0]
+    assert [(row.state, row.detail, row.seconds) for row in apply.rows] == [
+        ("changed", "2 changed", 1),
+        ("done", "", 3),
+    ]
+    assert (apply.state, apply.detail) == ("done", "2 changed, 1 ok, 1 ran")
+
+
+def test_an_apply_that_starts_over_after_a_reboot_keeps_its_rows_and_times() -> None:
+    shown = board(
+        START,
+        TaskStarted(at=11, task="packages"),
+        TaskFinished(at=12, task="packages", seconds=1, changed=2),
+        TaskStarted(at=12, task="efa"),
+        RebootStarted(at=13, host="h", reason="new kernel"),
+        RebootFinished(at=33, host="h", seconds=20, kernel="6.12"),
+        ApplyStarted(at=33, host="h", system="al2023", tasks=("packages", "efa"), resources=3),
+        TaskStarted(at=33, task="packages"),
+        TaskFinished(at=33, task="packages", seconds=0, changed=0),
+        TaskStarted(at=33, task="efa"),
+        TaskFinished(at=40, task="efa", seconds=7, changed=1),
+    )
+    assert outline(shown.root) == [
+        "bake",
+        "running",
+        ["h", "running", ["packages", "changed"], ["efa", "changed", ["reboot", "done"]]],
+    ]
+    packages, efa = shown.root.rows[0].rows
+    assert (packages.seconds, efa.seconds) == (1, 28)
+    assert efa.rows[0].detail == "new kernel, now on kernel 6.12"
+
+
+def test_link_losses_and_recorded_downloads_are_noted_where_they_happen() -> None:
+    shown = board(
+        START,
+        TaskStarted(task="efa"),
+        LinkLost(host="h", reason="silence"),
+        ArtifactRecorded(url="https://a/b", sha256="0123456789abcdef"),
+    )
+    notes = shown.root.rows[0].rows[1].rows
+    assert [(row.title, row.detail) for row in notes] == [
+        ("link lost", "silence; attaching again"),
+        ("recorded", "https://a/b sha256 0123456789ab…"),
+    ]
+
+
+def test_checks_gather_under_the_step_that_makes_them() -> None:
+    shown = board(
+        StepStarted(step="verify"),
+        CheckFinished(task="efa", title="installed", outcome="passed"),
+        CheckFinished(task="efa", title="version", outcome="failed", detail="is 1"),
+        CheckFinished(task="efa", title="device", outcome="skipped", detail="no device"),
+        StepFinished(step="verify", seconds=1),
+        StepStarted(step="again"),
+        CheckFinished(task="efa", title="installed", outcome="passed"),
+    )
+    verify, again = shown.root.rows
+    rows = [(row.title, row.state, row.detail) for row in verify.rows[0].rows]
+    assert rows == [
+        ("efa: installed", "done", ""),
+        ("efa: version", "failed", "is 1"),
+        ("efa: device", "skipped", "no device"),
+    ]
+    assert len(again.rows[0].rows) == 1
+
+
+@pytest.mark.parametrize("end", [Failed(at=20, message="no"), None])
+def test_a_failure_ends_every_row_that_runs(end: Event | None) -> None:
+    shown = board(StepStarted(at=2, step="provision"), START, TaskStarted(at=11, task="packages"))
+    if end:
+        shown.see(end)
+    else:
+        shown.finish("failed", 20)
+    tree = ["provision", "failed", ["h", "failed", ["packages", "failed"], ["efa", "pending"]]]
+    assert outline(shown.root) == ["bake", "failed", tree]
+    assert shown.root.rows[0].seconds == 18
+
+
+def test_events_without_their_beginning_do_no_harm() -> None:
+    shown = board(
+        StepFinished(step="never begun", seconds=1),
+        RebootFinished(host="h", seconds=1, kernel="k"),
+        ApplyFinished(host="h", seconds=1, ok=0, changed=0, ran=0),
+        TaskFinished(task="late", seconds=1, changed=0),
+        Failed(message="no"),
+        StepStarted(step="after the end"),
+    )
+    assert [row.title for row in shown.root.rows] == ["late", "after the end"]
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("\x1b[1;32mgreen\x1b[0m", "green"),
+        ("10%\r50%\r100%", "100%"),
+        ("done\r", "done"),
+        ("\x1b]0;title\x07text", "text"),
+        ("a\tb", "a       b"),
+        ("bell\x07\x00 and \x9b31m", "bell and 31m"),
+        ("trailing   ", "trailing"),
+    ],
+)
+def test_output_is_shown_as_a_terminal_would_leave_it(line: str, shown: str) -> None:
+    assert clean(line) == shown
+
+
+def test_output_in_pieces_becomes_whole_lines() -> None:
+    lines = Lines()
+    pieces = ["par", "tial\r", "\nsecond\n\nthi", "rd"]
+    assert [lines.feed(piece) for piece in pieces] == [[], [], ["partial", "second"], []]
+    assert lines.feed("\n") == ["third"]
