@@ -2,4 +2,8 @@
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from amiforge.resources.directory import Directory
+from amiforge.resources.file import File
+from amiforge.resources.symlink import Symlink
+
+__all__ = ["Directory", "File", "Symlink"]
