@@ -294,8 +294,8 @@ class _Apply:
     def _prefetch(self) -> None:
         """Start all downloads that will be wanted; each is waited for at its turn."""
         for item in self.items:
-            if item.resource.prefetch:
-                for change in assess(item, self.replies, self.link.system).changes:
+            for change in assess(item, self.replies, self.link.system).changes:
+                if change.prefetch:
                     self.link.start(self._job(change, item))
 
     def _job(self, change: Change, item: Item, attempt: int = 0) -> Job:

@@ -38,6 +38,7 @@ class Change:
             over a few seconds.
         locks: paths of lock files that must be free before the command starts.
         timeout: seconds the command may take.
+        prefetch: a job that depends on nothing before it, such as a download, and may start ahead of its turn.
         reboot: not a command but a reboot, for the reason in `summary`.
     """
 
@@ -46,6 +47,7 @@ class Change:
     job: bool = False
     locks: tuple[str, ...] = ()
     timeout: float = 3600
+    prefetch: bool = False
     reboot: bool = False
 
 
@@ -60,12 +62,10 @@ class Resource(ABC):
             same path. Everything else makes all later answers stale. True for files, directories and links.
         provable: the host can be asked whether it is as wanted. Where False, `actual` is never called, the changes
             always run, and the result is reported as `ran`, never as `ok`.
-        prefetch: its changes may start before everything else, in the background: downloads.
     """
 
     contained: ClassVar[bool] = False
     provable: ClassVar[bool] = True
-    prefetch: ClassVar[bool] = False
 
     @property
     @abstractmethod

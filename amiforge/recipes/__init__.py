@@ -1,1 +1,43 @@
-"""Recipes: one file an image."""
+"""Recipes: one file an image. Those of other packages come in by the entry point group `amiforge.recipes`."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib.metadata import entry_points
+
+from amiforge.errors import ConfigError, RecipeError
+from amiforge.recipes.eks_gpu import eks_gpu
+from amiforge.recipes.recipe import Recipe
+
+__all__ = ["Recipe", "eks_gpu", "find", "names"]
+
+_OURS = {recipe.name: recipe for recipe in (eks_gpu,)}
+_GROUP = "amiforge.recipes"
+
+
+def names() -> tuple[str, ...]:
+    """Give the names of all recipes: ours, then those of other installed packages."""
+    others = {entry.name for entry in entry_points(group=_GROUP)}
+    return (*_OURS, *sorted(others - _OURS.keys()))
+
+
+def find(name: str) -> Recipe:
+    """Give a recipe by its name.
+
+    Raises:
+        ConfigError: there is none of that name; names the nearest.
+        RecipeError: another package's entry point holds something else than a recipe.
+    """
+    if name in _OURS:
+        return _OURS[name]
+    for entry in entry_points(group=_GROUP, name=name):
+        recipe = entry.load()
+        if isinstance(recipe, Recipe):
+            return recipe
+        raise RecipeError(f"entry point {entry.value} is no Recipe", fix="point it at a Recipe object")
+    near = get_close_matches(name, names(), n=1)
+    raise ConfigError(
+        f"there is no recipe {name!r}",
+        fix=f"did you mean {near[0]}?" if near else "",
+        recipes=", ".join(names()),
+    )

@@ -42,9 +42,9 @@ class System:
     mirror: str = ""
     digests: Mapping[str, str] = field(default_factory=dict)
 
-    def has_pci(self, vendor: str) -> bool:
-        """Tell whether a device of this PCI vendor is there (`10de` NVIDIA, `1d0f` Amazon)."""
-        return any(device.startswith(f"{vendor}:") for device in self.pci)
+    def has_pci(self, device: str) -> bool:
+        """Tell whether a PCI device is there, by the start of its `vendor:device` (`10de` NVIDIA, `1d0f:efa` EFA)."""
+        return any(name.startswith(device) for name in self.pci)
 
     def mirrored(self, url: str) -> str:
         """Give the address a download really uses: `https://host/path` becomes `{mirror}/host/path`."""

@@ -31,8 +31,8 @@ class Check:
         title: what is stated, as `kernel module nvidia has version 580.159.03`.
         expected: the value that makes it true.
         found: asks the host. An exception counts as a failed check, with its text as the reason.
-        device: PCI vendor (`10de`, `1d0f`) without which the check says nothing; empty for the static tier, which runs
-            everywhere.
+        device: start of the `vendor:device` of the PCI device without which the check says nothing (`10de`,
+            `1d0f:efa`); empty for the static tier, which runs everywhere.
     """
 
     title: str
