@@ -1,0 +1,135 @@
+"""Keys: which server we believe to be the one we mean, and what we show it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from io import StringIO
+from pathlib import Path
+
+from paramiko import (
+    BadHostKeyException,
+    ECDSAKey,
+    Ed25519Key,
+    MissingHostKeyPolicy,
+    PasswordRequiredException,
+    PKey,
+    RSAKey,
+    SSHClient,
+    SSHException,
+)
+
+from amiforge.errors import AuthRefused, ConfigError, HostKeyMismatch
+from amiforge.host.ssh_settings import Ssh
+
+
+def trust(client: SSHClient, name: str, pinned: str | None, settings: Ssh) -> None:
+    """Make a client believe the pinned host key, or else the known_hosts file, and nothing more.
+
+    Args:
+        client: a client that has not connected yet.
+        name: the server as known_hosts writes it, see `known_name`.
+        pinned: public key as `ssh-ed25519 AAAA…`; None for the known_hosts file.
+        settings: which file, and whether new hosts are welcome.
+
+    Raises:
+        ConfigError: the pinned key is not a public key.
+    """
+    client.set_missing_host_key_policy(_Refuse())
+    if pinned is not None:
+        key = public_key(pinned)
+        client.get_host_keys().add(name, key.get_name(), key)
+        return
+    known = settings.known_hosts.expanduser()
+    if known.is_file():
+        client.load_system_host_keys(str(known))
+    if settings.accept_new:
+        client.set_missing_host_key_policy(_AcceptNew(known))
+
+
+def known_name(host: str, port: int) -> str:
+    """Give the name under which known_hosts keeps a server."""
+    return host if port == 22 else f"[{host}]:{port}"  # noqa: PLR2004 - ssh's port, the one that is not written
+
+
+def public_key(text: str) -> PKey:
+    """Read a public key as it stands in `/etc/ssh/ssh_host_*_key.pub`.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    kind, _, rest = text.strip().partition(" ")
+    try:
+        return PKey.from_type_string(kind, base64.b64decode(rest.split(" ")[0], validate=True))
+    except (SSHException, ValueError, binascii.Error, IndexError, KeyError) as error:
+        raise ConfigError(
+            f"not a public host key: {text[:60]!r}", reason=str(error), fix="give it as `ssh-ed25519 AAAA…`"
+        ) from None
+
+
+def private_key(key: Path | str) -> PKey:
+    """Read a private key from its file or its text.
+
+    Raises:
+        ConfigError: there is no such file, or it holds no private key.
+        AuthRefused: the key has a passphrase.
+    """
+    name = str(key) if isinstance(key, Path) else "the key given as text"
+    try:
+        return PKey.from_path(key.expanduser()) if isinstance(key, Path) else _from_text(key)
+    except (PasswordRequiredException, TypeError):
+        raise AuthRefused(f"{name} needs a passphrase", fix="ssh-add it, and name no key: the agent is asked") from None
+    except OSError as error:
+        raise ConfigError(f"cannot read {name}: {error.strerror}", fix="name the private key's file") from None
+    except (SSHException, ValueError, IndexError) as error:
+        raise ConfigError(
+            f"{name} is not a private key", reason=str(error), fix="name the private key's file"
+        ) from None
+
+
+def mismatch(error: BadHostKeyException, name: str) -> HostKeyMismatch:
+    """Give our error for a server whose key is not the one we know."""
+    return HostKeyMismatch(
+        f"{name} is not the machine it was: its host key has changed",
+        expected=_described(error.expected_key),
+        got=_described(error.key),
+        fix=f"if the machine was replaced: ssh-keygen -R '{name}'; if not, somebody is in between",
+    )
+
+
+class _Refuse(MissingHostKeyPolicy):
+    """Nobody unknown gets in."""
+
+    def missing_host_key(self, client: SSHClient, hostname: str, key: PKey) -> None:  # noqa: ARG002 - paramiko's signature
+        raise HostKeyMismatch(
+            f"the host key of {hostname} is not known",
+            got=_described(key),
+            fix="pin its host key, add it to known_hosts, or allow new hosts with ssh.accept_new",
+        )
+
+
+class _AcceptNew(MissingHostKeyPolicy):
+    """The first key a host shows is remembered."""
+
+    def __init__(self, known: Path) -> None:
+        self._known = known
+
+    def missing_host_key(self, client: SSHClient, hostname: str, key: PKey) -> None:  # noqa: ARG002 - paramiko's signature
+        self._known.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._known.open("a") as file:
+            file.write(f"{hostname} {key.get_name()} {key.get_base64()}\n")
+
+
+def _described(key: PKey) -> str:
+    return f"{key.get_name()} {key.fingerprint}"
+
+
+def _from_text(text: str) -> PKey:
+    for kind in (Ed25519Key, ECDSAKey, RSAKey):
+        try:
+            return kind.from_private_key(StringIO(text))
+        except PasswordRequiredException:
+            raise
+        except (SSHException, ValueError, IndexError):
+            continue
+    raise SSHException("no ed25519, ecdsa or rsa key")

@@ -1,0 +1,129 @@
+"""A TCP forwarder that is a bad link: slow, silent or cut, as one wants it."""
+
+from __future__ import annotations
+
+import queue
+import socket
+import struct
+import threading
+import time
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+_PIECE = 65_536
+#: Pieces on the way in one direction; a full link pushes back, as TCP does.
+_ON_THE_WAY = 256
+_ABORT = struct.pack("ii", 1, 0)
+
+
+class Forwarder:
+    """Listens on 127.0.0.1 and forwards every connection. A context manager.
+
+    Args:
+        host: where to.
+        port: where to.
+        delay: seconds each byte is on its way, in each direction; half a round trip.
+
+    Attributes:
+        port: where it listens.
+        connections: how many it has taken so far.
+    """
+
+    def __init__(self, host: str, port: int, *, delay: float = 0.0) -> None:
+        self._target = (host, port)
+        self._delay = delay
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._flowing = threading.Event()
+        self._flowing.set()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.connections = 0
+        threading.Thread(target=self._accept, name="forwarder", daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def freeze(self) -> None:
+        """Let nothing through any more, while all connections look open."""
+        self._flowing.clear()
+
+    def thaw(self) -> None:
+        """Let everything through again, what has waited first."""
+        self._flowing.set()
+
+    def drop(self) -> None:
+        """Cut every connection with a reset; new ones are welcome."""
+        with self._lock:
+            for sock in self._open:
+                with suppress(OSError):
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+                    sock.shutdown(socket.SHUT_RDWR)
+        self.thaw()
+
+    def close(self) -> None:
+        """Cut every connection and stop listening."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.drop()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                self.connections += 1
+                threading.Thread(target=self._connect, args=(near,), name="forwarder-connect", daemon=True).start()
+
+    def _connect(self, near: socket.socket) -> None:
+        try:
+            far = socket.create_connection(self._target)
+        except OSError:
+            near.close()
+            return
+        with self._lock:
+            self._open |= {near, far}
+        pumps = [threading.Thread(target=self._pump, args=ends, daemon=True) for ends in ((near, far), (far, near))]
+        for pump in pumps:
+            pump.start()
+        for pump in pumps:
+            pump.join()
+        with self._lock:
+            self._open -= {near, far}
+        near.close()
+        far.close()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        """Carry one direction: a thread reads and stamps, this one delivers when the time has come."""
+        sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        way: queue.Queue[tuple[float, bytes]] = queue.Queue(_ON_THE_WAY)
+        reader = threading.Thread(target=self._read, args=(source, way), daemon=True)
+        reader.start()
+        while True:
+            due, data = way.get()
+            time.sleep(max(0.0, due - time.monotonic()))
+            self._flowing.wait()
+            with suppress(OSError):
+                if data:
+                    sink.sendall(data)
+                    continue
+                sink.shutdown(socket.SHUT_WR)
+            break
+        with suppress(OSError):
+            source.shutdown(socket.SHUT_RD)
+        while reader.is_alive():
+            with suppress(queue.Empty):
+                way.get(timeout=0.1)
+
+    def _read(self, source: socket.socket, way: queue.Queue[tuple[float, bytes]]) -> None:
+        data = b"-"
+        while data:
+            try:
+                data = source.recv(_PIECE)
+            except OSError:
+                data = b""
+            way.put((time.monotonic() + self._delay, data))

@@ -1,0 +1,248 @@
+"""A real OpenSSH server for a test: its own user, sudo rules and host key, its sessions counted, gone afterwards.
+
+As root it runs in namespaces of its own: accounts and sudoers are laid over the machine's, `/run` is empty, the host
+name has no address, and whatever a test leaves running dies with it. Otherwise it serves the user we are, and a small
+`sudo` on the session's PATH takes the real one's place.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from amiforge.host.ssh import SshHost
+from amiforge.host.ssh_settings import Ssh
+
+SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin:/usr/bin")
+ROOT = os.geteuid() == 0
+REAL_SUDO = ROOT and shutil.which("sudo") is not None
+USER = "ec2-user" if ROOT else getpass.getuser()
+NOPASSWD = f"{USER} ALL=(ALL) NOPASSWD:ALL\n"
+
+_FAKE_SUDO = '#!/bin/sh\n[ "$1" = -n ] && shift\nexec "$@"\n'
+
+
+def missing() -> str:
+    """Say why no server can be started here; empty when one can."""
+    if SSHD is None:
+        return "OpenSSH's sshd is not installed (apt-get install openssh-server)"
+    return "" if not ROOT or REAL_SUDO else "sudo is not installed (apt-get install sudo)"
+
+
+@dataclass
+class Sshd:
+    """One server on 127.0.0.1. A context manager; make all changes before it is entered, or `restart`.
+
+    Attributes:
+        path: an empty folder that any user may enter.
+        sudoers: rules of sudo, when we are root.
+        shell: login shell of the user.
+        bashrc: what the login shell runs first, when it is bash.
+        options: more lines of sshd_config.
+    """
+
+    path: Path
+    sudoers: str = NOPASSWD
+    shell: str = "/bin/bash"
+    bashrc: str = ""
+    options: tuple[str, ...] = ()
+    port: int = 0
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def key(self) -> Path:
+        """The user's private key."""
+        return self.path / "key"
+
+    @property
+    def host_key(self) -> str:
+        """The server's public key."""
+        return (self.path / "host_key.pub").read_text().strip()
+
+    def host(self, *, port: int | None = None, **settings: Any) -> SshHost:
+        """Give an unconnected host, strict about the server's key; `port` is a forwarder's, if it goes through one."""
+        return SshHost(
+            "127.0.0.1",
+            USER,
+            port=port or self.port,
+            key=self.key,
+            host_key=self.host_key,
+            settings=self.ssh(**settings),
+        )
+
+    def ssh(self, **settings: Any) -> Ssh:
+        """Give settings that read no configuration of this machine's user."""
+        return Ssh(**{"config": self.path / "ssh_config", "known_hosts": self.path / "known_hosts", **settings})
+
+    def __enter__(self) -> Self:
+        self.path.chmod(0o755)
+        for name in ("key", "host_key"):
+            if not (self.path / name).exists():
+                subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.path / name)], check=True)
+        (self.path / "ssh_config").touch()
+        self.port = self.port or free_port()
+        self._write_home()
+        self._write_config()
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it; returns when it listens."""
+        self._process = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while not _listens(self.port):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(f"sshd did not start: {self.log()}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Kill it, with all its sessions and whatever they started."""
+        if self._process is None:
+            return
+        for pid in (*_descendants(self._process.pid), self._process.pid):
+            kill(pid)
+        self._process.wait()
+        self._process = None
+
+    def log(self) -> str:
+        """Give all it has logged."""
+        path = self.path / "log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    @property
+    def connections(self) -> int:
+        """How many connections were accepted and logged in."""
+        return self.log().count("Accepted publickey for ")
+
+    @property
+    def sessions(self) -> int:
+        """How many commands were started, over all connections."""
+        return self.log().count("Starting session: ")
+
+    def session_processes(self) -> list[int]:
+        """Give the pids of the server's processes that carry connections: what a dying link takes with it."""
+        assert self._process is not None
+        return [
+            pid
+            for pid in _descendants(self._process.pid)
+            if _name(pid) == "sshd" and _cmdline(pid).startswith("sshd: ")
+        ]
+
+    def kill_sessions(self) -> None:
+        """Cut every connection by killing the processes that carry them; the server goes on."""
+        for pid in self.session_processes():
+            kill(pid)
+
+    def _command(self) -> list[str]:
+        sshd = f"{SSHD} -D -f {shlex.quote(str(self.path / 'sshd_config'))} -E {shlex.quote(str(self.path / 'log'))}"
+        if not ROOT:
+            return ["sh", "-c", f"exec {sshd}"]
+        at = shlex.quote(str(self.path))
+        binds = "".join(f"mount --bind {at}/{name} /etc/{name}\n" for name in ("passwd", "shadow", "group", "sudoers"))
+        script = f"set -e\n{binds}mount -t tmpfs tmpfs /run\nmkdir /run/sshd\nhostname no-such-host\nexec {sshd}"
+        return ["unshare", "-mpuf", "--mount-proc", "--kill-child", "sh", "-c", script]
+
+    def _write_home(self) -> None:
+        home = self.path / "home"
+        home.mkdir(exist_ok=True)
+        (home / ".bashrc").write_text(self.bashrc)
+        shutil.copy(self.path / "key.pub", self.path / "authorized_keys")
+        if not ROOT:
+            return
+        uid = 61234
+        shutil.chown(home, uid, uid)
+        account = f"{USER}:x:{uid}:{uid}::{home}:{self.shell}\n"
+        for name, line, mode in (
+            ("passwd", account, 0o644),
+            ("shadow", f"{USER}:*:19000:0:99999:7:::\n", 0o600),
+            ("group", f"{USER}:x:{uid}:\n", 0o644),
+        ):
+            (self.path / name).write_text(Path("/etc", name).read_text() + line)
+            (self.path / name).chmod(mode)
+        (self.path / "sudoers").write_text(f"root ALL=(ALL:ALL) ALL\n{self.sudoers}")
+        (self.path / "sudoers").chmod(0o440)
+
+    def _write_config(self) -> None:
+        lines = [
+            f"ListenAddress 127.0.0.1:{self.port}",
+            f"HostKey {self.path}/host_key",
+            f"AuthorizedKeysFile {self.path}/authorized_keys",
+            f"PidFile {self.path}/pid",
+            "LogLevel DEBUG1",
+            "UsePAM no",
+            "StrictModes no",
+            "PasswordAuthentication no",
+            "KbdInteractiveAuthentication no",
+            *self.options,
+        ]
+        if not ROOT:
+            fake = self.path / "bin" / "sudo"
+            fake.parent.mkdir(exist_ok=True)
+            fake.write_text(_FAKE_SUDO)
+            fake.chmod(0o755)
+            lines.append(f"SetEnv PATH={fake.parent}:/usr/local/bin:/usr/bin:/bin")
+        (self.path / "sshd_config").write_text("\n".join(lines) + "\n")
+
+
+def free_port() -> int:
+    """Give a TCP port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def kill(pid: int) -> None:
+    """Kill a process of ours, if it still runs."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _descendants(pid: int) -> list[int]:
+    """Give the processes below one, children after their parents."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            stat = _read(entry / "stat").rpartition(")")[2].split()
+            if stat:
+                parents.setdefault(int(stat[1]), []).append(int(entry.name))
+    found = list(parents.get(pid, ()))
+    for child in found:
+        found.extend(parents.get(child, ()))
+    return found
+
+
+def _name(pid: int) -> str:
+    return _read(Path(f"/proc/{pid}/comm")).strip()
+
+
+def _cmdline(pid: int) -> str:
+    return _read(Path(f"/proc/{pid}/cmdline")).replace("\0", " ")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
