@@ -16,6 +16,8 @@ NO_BINDS: Mapping[Path, str] = MappingProxyType({})
 # Everything is mounted in a mount namespace of its own: the kernel unmounts it with the last process in it,
 # however that ends. The pid namespace takes left-over background processes along.
 PRIVATE = ("unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "--")
+# The same for what must not outlive us, either.
+TIED = ("setpriv", "--pdeathsig=KILL", "--", *PRIVATE)
 
 CHROOT = """
 set -eu
@@ -66,7 +68,7 @@ def run_in(layers: Sequence[Path], upper: Path, script: str, *, binds: Mapping[P
     mounts = [word for path, target in binds.items() for word in (str(path.absolute()), target)]
     try:
         done = subprocess.run(
-            [*PRIVATE, "sh", "-c", CHROOT, "sh", root.name, options, *mounts, "--"],
+            [*TIED, "sh", "-c", CHROOT, "sh", root.name, options, *mounts, "--"],
             input=script,
             cwd=upper.parent,
             capture_output=True,

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from amiforge.errors import CommandFailed, SandboxUnavailable
 from amiforge.sandbox.folder import Folder
-from amiforge.sandbox.layers import PRIVATE
+from amiforge.sandbox.layers import TIED
 
 BASES = Path(__file__).parent / "bases"
 SUITE = "bookworm"
@@ -85,9 +85,9 @@ def _make(base: Path, root: Path) -> None:
     flags = ["--mode=root", "--variant=minbase", f"--include={include}", f"--aptopt={options}"]
     flags += [f"--dpkgopt={option}" for option in DPKG_OPTIONS]
     # Without sources, mmdebstrap knows Debian's own.
-    _run(*PRIVATE, "mmdebstrap", *flags, SUITE, str(root), *["-"] * bool(sources), stdin=sources)
+    _run(*TIED, "mmdebstrap", *flags, SUITE, str(root), *["-"] * bool(sources), stdin=sources)
     options.unlink()
-    inside = [*PRIVATE, "chroot", str(root), "sh", "-eu", "-s"]
+    inside = [*TIED, "chroot", str(root), "sh", "-eu", "-s"]
     _run(*inside, stdin=(base / "setup.sh").read_text())
     files = base / "files"
     for path in sorted(files.rglob("*")):

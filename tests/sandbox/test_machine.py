@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import pytest
 
 from amiforge.sandbox import cgroups
 from amiforge.sandbox.folder import Folder
-from amiforge.sandbox.layers import PRIVATE, freeze, run_in
+from amiforge.sandbox.layers import freeze, run_in
 from amiforge.sandbox.machine import Machine, Seed, cleanup
 from amiforge.sandbox.process import Process
 from amiforge.sandbox.requirements import missing_requirements
@@ -142,7 +143,7 @@ def test_machine_boots_clean_to_ssh_and_says_so(root: Path, launch: Launch) -> N
     assert login.run("hostname").stdout.strip() == machine.hostname
     sudo = login.run("sudo -n id -u")
     assert (sudo.stdout, sudo.stderr) == ("0\n", "")
-    assert "ec2-user" in machine.console()
+    assert "Cloud-init v." in machine.console()
 
 
 def test_reboot_gives_a_new_boot_id_and_keeps_files(root: Path, launch: Launch) -> None:
@@ -180,11 +181,8 @@ def test_image_boots_with_its_files_and_a_new_identity(root: Path, folder: Folde
     builder.wait(bool)
     identity = "cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub; hostname"
     before = builder.run(identity).stdout.splitlines()
-    builder.run("echo baked | sudo tee /opt/baked; sudo rm /etc/profile.d/Z99-cloud-locale-test.sh")
-    builder.run(
-        "sudo sh -c 'cloud-init clean --logs; : >/etc/machine-id; rm -f /etc/ssh/ssh_host_*; rm -rf /home/*/.ssh'"
-    )
-    builder.run("sudo poweroff")
+    wipe = "cloud-init clean --logs; : >/etc/machine-id; rm -f /etc/ssh/ssh_host_*; rm -rf /home/*/.ssh"
+    builder.run(f"sudo sh -c 'echo baked >/opt/baked; {wipe}; poweroff'")
     wait_until_stopped(machine)
     assert not processes_of(machine)
     freeze(machine.upper, folder.layer("ami-1"))
@@ -296,7 +294,7 @@ def test_killed_script_leaves_no_mount(root: Path, folder: Folder) -> None:
         "from pathlib import Path; from amiforge.sandbox.layers import run_in;"
         f"run_in([Path({str(root)!r})], Path({str(upper)!r}), 'touch /started; sleep 300')"
     )
-    with subprocess.Popen([str(Path(os.sys.executable)), "-c", code]) as caller:
+    with subprocess.Popen([sys.executable, "-c", code]) as caller:
         deadline = time.monotonic() + 20
         while not (upper / "started").exists():
             assert time.monotonic() < deadline
@@ -307,4 +305,3 @@ def test_killed_script_leaves_no_mount(root: Path, folder: Folder) -> None:
     while mounts_below(folder.path):
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    assert PRIVATE[0] == "unshare"
