@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
-from amiforge.engine.query import Replies
+from amiforge.engine.query import Query, Replies
 from amiforge.engine.resource import Change, Resource, Unknown, Value
 from amiforge.errors import RecipeError
 from amiforge.systems.system import System
@@ -84,6 +84,11 @@ def lay_out(components: Sequence[Component], system: System) -> tuple[Item, ...]
         items.extend(Item(component.name(), resource, _line(resources)) for resource in resources)
     _refuse_contradictions(items)
     return tuple(items)
+
+
+def queries(items: Sequence[Item], system: System) -> list[Query[Any]]:
+    """Give every question that the items' resources ask."""
+    return [query for item in items if item.resource.provable for query in item.resource.queries(system)]
 
 
 def assess(item: Item, replies: Replies, system: System) -> Planned:

@@ -1,0 +1,244 @@
+"""The walk over a host's resources: each is made as wanted at its turn, and read again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count, groupby
+
+from amiforge.engine.batch import put
+from amiforge.engine.events import (
+    ApplyStarted,
+    ChangeStarted,
+    Listener,
+    ResourceFinished,
+    Status,
+    TaskFinished,
+    TaskStarted,
+    Waiting,
+)
+from amiforge.engine.failure import explain
+from amiforge.engine.frame import Part
+from amiforge.engine.frame import change as change_part
+from amiforge.engine.job import Job, job_id
+from amiforge.engine.link import Link
+from amiforge.engine.locks import lost_race
+from amiforge.engine.plan import Component, Item, Planned, assess, lay_out, queries
+from amiforge.engine.query import Replies
+from amiforge.engine.resource import Change
+from amiforge.errors import AmiforgeError, NotConverged, TaskError
+
+#: Seconds between two tries for a package manager's lock.
+_RACE_PAUSE = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one resource ended."""
+
+    task: str
+    resource: str
+    status: Status
+    seconds: float
+
+
+class Walk:
+    """The walk over all resources, begun anew after each reboot.
+
+    `results` hold how each resource ended, by task and resource; one changed before a reboot stays `changed`.
+    """
+
+    def __init__(self, link: Link, components: Sequence[Component], listener: Listener) -> None:
+        self.link = link
+        self.components = components
+        self.listener = listener
+        self.results: dict[tuple[str, str], Result] = {}
+        self.reboots: list[str] = []
+        self.items: tuple[Item, ...] = ()
+        self.replies = Replies({})
+        self.stale: set[int] = set()
+        self.jobs = 0
+
+    def go(self) -> str:
+        """Make every resource as wanted, in order. Gives the reason when the host must reboot before going on."""
+        system = self.link.system
+        self.items = lay_out(self.components, system)
+        self.stale = set(range(len(self.items)))
+        self.listener(
+            ApplyStarted(
+                host=self.link.host.address,
+                system=f"{system.os.name} {system.arch}, kernel {system.kernel}",
+                tasks=tuple(component.name() for component in self.components),
+                resources=len(self.items),
+            )
+        )
+        self._refresh(0)
+        self._prefetch()
+        for task, group in groupby(enumerate(self.items), key=lambda pair: pair[1].task):
+            started = time.monotonic()
+            self.listener(TaskStarted(task=task))
+            places = [index for index, _ in group]
+            for index in places:
+                if reason := self._make_true(index):
+                    return reason
+            changed = sum(self.results[self._key(index)].status != "ok" for index in places)
+            self.listener(TaskFinished(task=task, seconds=time.monotonic() - started, changed=changed))
+        return ""
+
+    def _make_true(self, index: int) -> str:
+        """Make one resource as wanted. Gives the reason when that takes a reboot."""
+        if not self.items[index].resource.provable and self._key(index) in self.results:
+            return ""
+        if index in self.stale:
+            self._refresh(index)
+        planned = assess(self.items[index], self.replies, self.link.system)
+        if planned.as_wanted:
+            self._finished(index, "ok")
+            return ""
+        started = time.monotonic()
+        try:
+            if reason := next((change.summary for change in planned.changes if change.reboot), ""):
+                return self._reboot_once(reason)
+            self._converge(index, planned)
+        except AmiforgeError as error:
+            raise self._in_context(error, index, time.monotonic() - started) from error.__cause__
+        status: Status = "changed" if planned.item.resource.provable else "ran"
+        self._finished(index, status, time.monotonic() - started, planned)
+        return ""
+
+    def _converge(self, index: int, planned: Planned) -> None:
+        """Run a resource's changes, ask again, and insist that nothing differs any more."""
+        if planned.unknown:
+            raise NotConverged(f"{planned.item.resource.name}: {planned.unknown}", fix="put what it needs before it")
+        jobs: list[Job] = []
+        parts: list[Change] = []
+        for change in planned.changes:
+            self.listener(
+                ChangeStarted(
+                    task=planned.item.task,
+                    resource=planned.item.resource.name,
+                    summary=change.summary,
+                    command=str(change.command),
+                )
+            )
+            if change.job:
+                self._run(parts, ())
+                parts = []
+                jobs.append(self._see_through(change, planned.item))
+            else:
+                parts.append(change)
+        self._outdate(index)
+        self._run(parts, [index, *self._worth_asking(index)], jobs)
+        if planned.item.resource.provable:
+            self._insist(index)
+
+    def _see_through(self, change: Change, item: Item) -> Job:
+        """Run a change as a job; a lost race for a package manager's lock is run again until lock_wait is over."""
+        started = time.monotonic()
+        for attempt in count():
+            job = self._job(change, item, attempt)
+            try:
+                self.link.finish(job, item)
+            except TaskError as error:
+                waited = time.monotonic() - started
+                if not lost_race(error.lines.get("output", "")) or waited > self.link.settings.lock_wait:
+                    raise
+                self.listener(Waiting(what="a package manager's lock", seconds=waited, detail=error.message))
+                time.sleep(_RACE_PAUSE)
+            else:
+                break
+        return job
+
+    def _insist(self, index: int) -> None:
+        again = assess(self.items[index], self.replies, self.link.system)
+        if again.as_wanted:
+            return
+        state = "\n".join(
+            f"{difference.key}: wanted {difference.desired!r}, still {difference.actual!r}"
+            for difference in again.differences
+        )
+        raise NotConverged(
+            f"{self.items[index].resource.name}: the command succeeded, and the host is still not as wanted",
+            ran="\n".join(str(change.command) for change in again.changes),
+            state=state or again.unknown,
+        )
+
+    def _run(self, changes: Sequence[Change], places: Sequence[int], jobs: Sequence[Job] = ()) -> None:
+        """Run quick changes, then ask again about the resources at these places, all in one session."""
+        if not changes and not places:
+            return
+        wanted = queries([self.items[place] for place in places], self.link.system)
+        tidy = [Part(job.forget()) for job in jobs]
+        before = [*tidy, *(change_part(change.command) for change in changes)]
+        answers, replies = put(self.link.host, wanted, self.link.settings.query_timeout, before)
+        for change, answer in zip(changes, answers[len(tidy) :], strict=False):
+            output = (answer.stdout + answer.stderr).decode("utf-8", "replace")
+            if answer.status:
+                raise explain(change, answer.status, output)
+        self.replies = self.replies.updated(replies)
+        self.stale.difference_update(places)
+
+    def _refresh(self, index: int) -> None:
+        """Ask again about everything stale from a place on, in one session."""
+        places = [place for place in sorted(self.stale) if place >= index]
+        self._run((), places)
+
+    def _outdate(self, index: int) -> None:
+        """Mark what the change of a resource may have touched: whatever is not, as itself, confined to one path."""
+        contained = self.items[index].resource.contained
+        later = range(index + 1, len(self.items))
+        self.stale.update(place for place in later if not (contained and self.items[place].resource.contained))
+
+    def _worth_asking(self, index: int) -> list[int]:
+        """Give the places to ask about along with a changed one: all that is stale, unless the next one is not."""
+        if index + 1 in self.stale:
+            return sorted(place for place in self.stale if place > index)
+        return []
+
+    def _prefetch(self) -> None:
+        """Start all downloads that will be wanted; each is waited for at its turn."""
+        for item in self.items:
+            for change in assess(item, self.replies, self.link.system).changes:
+                if change.prefetch:
+                    self.link.start(self._job(change, item))
+
+    def _job(self, change: Change, item: Item, attempt: int = 0) -> Job:
+        """Give the job of a change. A prefetched one keeps its id, so that its turn finds it started."""
+        place = (str(len(self.reboots)), item.task, item.resource.name, change.summary, str(attempt))
+        return Job(job_id(self.link.run_id, *place), change, self.link.settings.lock_wait)
+
+    def _reboot_once(self, reason: str) -> str:
+        if reason in self.reboots:
+            raise NotConverged(f"the host still needs a reboot after one: {reason}", fix="see why on the host itself")
+        self.reboots.append(reason)
+        return reason
+
+    def _key(self, index: int) -> tuple[str, str]:
+        item = self.items[index]
+        return item.task, item.resource.name
+
+    def _finished(self, index: int, status: Status, seconds: float = 0.0, planned: Planned | None = None) -> None:
+        key = self._key(index)
+        before = self.results.get(key)
+        kept = before if before and before.status != "ok" and status == "ok" else None
+        self.results[key] = kept or Result(*key, status, seconds)
+        differences = planned.differences if planned else ()
+        self.listener(
+            ResourceFinished(
+                task=key[0],
+                resource=key[1],
+                status=status,
+                seconds=seconds,
+                differences={d.key: (str(d.actual), str(d.desired)) for d in differences},
+            )
+        )
+
+    def _in_context(self, error: AmiforgeError, index: int, seconds: float) -> AmiforgeError:
+        item = self.items[index]
+        tasks = [component.name() for component in self.components]
+        place = f"{tasks.index(item.task) + 1} of {len(tasks)}"
+        return error.add(
+            where=f"{item.where}  {item.resource.name}",
+            task=f"{item.task}, {place}, on {self.link.host.address}, after {seconds:.1f} s",
+        )
