@@ -1,0 +1,31 @@
+# Runs in the layer of a source image, with the mirror at /mnt. Arguments: the mirror's key, one repository folder a
+# word, `--`, and the packages to install.
+key=/etc/pki/rpm-gpg/RPM-GPG-KEY-amazon-linux-2023
+build=/run/amiforge-build
+mkdir -p "$build" /etc/pki/rpm-gpg
+cp "/mnt/$1" "$key"
+rpm --import "$key"
+shift
+
+# Debian's dnf has a plugin that looks for a repository of its own and complains when there is none.
+sed -i 's/^enabled *=.*/enabled = false/' /etc/dnf/plugins/local.conf
+cat >/etc/dnf/dnf.conf <<'END'
+[main]
+gpgcheck=1
+installonly_limit=3
+clean_requirements_on_remove=True
+best=True
+skip_if_unavailable=False
+END
+
+printf '[main]\ngpgcheck=1\nbest=True\nreposdir=%s\ncachedir=%s/cache\n' "$build" "$build" >"$build/dnf.conf"
+while [ "$1" != -- ]; do
+    name=repository$#
+    printf '[%s]\nname=%s\nbaseurl=file:///mnt/%s\ngpgkey=file://%s\n' "$name" "$name" "$1" "$key"
+    shift
+done >"$build/build.repo"
+shift
+dnf -y -q -c "$build/dnf.conf" --releasever=2023 install "$@" >&2
+
+# As on an image on sale: no caches and no logs.
+rm -rf "$build" /var/cache/dnf /var/log/dnf* /var/log/hawkey.log 
