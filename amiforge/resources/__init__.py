@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
+from amiforge.resources.archive import Archive
+from amiforge.resources.artifact import Artifact
+from amiforge.resources.command import Run, RunAlways
 from amiforge.resources.directory import Directory
 from amiforge.resources.file import File
+from amiforge.resources.kernel_module import KernelModule
+from amiforge.resources.reboot import RebootIfNeeded
+from amiforge.resources.service import Service
 from amiforge.resources.symlink import Symlink
+from amiforge.resources.vendor_install import VendorInstall
 
-__all__ = ["Directory", "File", "Symlink"]
+__all__ = [
+    "Archive",
+    "Artifact",
+    "Directory",
+    "File",
+    "KernelModule",
+    "RebootIfNeeded",
+    "Run",
+    "RunAlways",
+    "Service",
+    "Symlink",
+    "VendorInstall",
+]

@@ -1,0 +1,142 @@
+"""Downloads, made by the host itself and checked before they get their name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import AfterValidator
+from pydantic.dataclasses import dataclass
+
+from amiforge.engine.failure import CHECKSUM_MISMATCH
+from amiforge.engine.query import Query, Replies
+from amiforge.engine.resource import Change, Resource, State
+from amiforge.errors import RecipeError
+from amiforge.resources.file_state import AbsolutePath, FileState, look_at
+from amiforge.resources.strict import STRICT
+from amiforge.shell import script
+from amiforge.systems.system import System
+
+#: Exit status of a download whose content is not what it should be; `EX_DATAERR` of sysexits.
+MISMATCH_STATUS = 65
+
+#: Begins the line that tells the digest of a download which had none to be checked against: digest, then address.
+RECORDED = "amiforge: recorded sha256:"
+
+#: Seconds: to connect, and without a single kilobyte a second until a transfer counts as dead. Tries in all.
+CONNECT_TIMEOUT = 20
+SILENCE = 60
+TRIES = 5
+
+# A second run while the first one is under way does no harm: each has its own file, and the same content gets the name.
+# An answer 4xx, other than 408 and 429, will be the same the next time. wget does not tell which one it got.
+_DOWNLOAD = rf"""
+url=$1 path=$2 sum=$3 mode=$4
+check() {{
+  [ -n "$sum" ] || return 0
+  found=$(sha256sum <"$1") && found=${{found%% *}} && [ "$found" = "$sum" ]
+}}
+[ ! -f "$path" ] || [ -z "$sum" ] || ! check "$path" || exec chmod -- "$mode" "$path"
+directory=${{path%/*}}
+mkdir -p -- "${{directory:-/}}" || exit
+new=$(umask 077 && mktemp -- "$directory/.amiforge.XXXXXXXX") || exit
+trap 'rm -f -- "$new"' EXIT
+trap 'exit 143' HUP INT TERM
+fetch() {{
+  code=
+  if command -v curl >/dev/null 2>&1; then
+    code=$(curl -fsSL --proto '=http,https' --connect-timeout {CONNECT_TIMEOUT} --speed-limit 1024 \
+      --speed-time {SILENCE} -w '%{{http_code}}' -o "$new" --url "$url")
+  elif command -v wget >/dev/null 2>&1; then
+    wget -nv --tries=1 --timeout={SILENCE} -O "$new" -- "$url"
+  else
+    echo 'neither curl nor wget is installed' >&2
+    exit 127
+  fi
+}}
+attempt=1
+until fetch; do
+  status=$?
+  case $code in 408|429) ;; 4??) attempt={TRIES};; esac
+  [ "$attempt" -lt {TRIES} ] || {{ printf 'cannot download %s (exit %s %s)\n' "$url" "$status" "$code" >&2; exit 1; }}
+  printf 'attempt %s to download %s failed, trying again in %s s\n' "$attempt" "$url" "$attempt"
+  sleep "$attempt"
+  attempt=$((attempt + 1))
+done
+check "$new" || {{
+  printf '{CHECKSUM_MISMATCH} %s: wanted sha256 %s, got %s\n' "$url" "$sum" "$found" >&2
+  exit {MISMATCH_STATUS}
+}}
+chmod -- "$mode" "$new" && mv -fT -- "$new" "$path" || exit
+[ -n "$sum" ] || {{ found=$(sha256sum <"$path") && printf '{RECORDED} %s %s\n' "${{found%% *}}" "$5"; }}
+"""
+
+
+def _url(url: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]+/[\x21-\x7e]+", url):
+        raise RecipeError(f"{url!r} is nothing to download", fix="write it as https://host/path, percent-encoded")
+    return url
+
+
+def _digest(digest: str) -> str:
+    if digest and not re.fullmatch("[0-9a-fA-F]{64}", digest):
+        raise RecipeError(f"{digest!r} is no sha256", fix="give 64 hex digits, or nothing when it is not known yet")
+    return digest.lower()
+
+
+@dataclass(frozen=True, config=STRICT)
+class Artifact(Resource):
+    """A file downloaded by the host, over a mirror if one is set.
+
+    Artifact("https://host/driver-1.2.run", "/var/cache/amiforge/driver-1.2.run", sha256="…", executable=True)
+
+    Attributes:
+        url: where it comes from.
+        path: where it goes; with the version in its name, so that another version is another file.
+        sha256: digest of the content in hex; a digest recorded on first use wins. Empty accepts what comes.
+        executable: mode 0755 instead of 0644.
+        timeout: seconds the download may take, tries included.
+    """
+
+    url: Annotated[str, AfterValidator(_url)]
+    path: AbsolutePath
+    sha256: Annotated[str, AfterValidator(_digest)] = ""
+    executable: bool = False
+    timeout: float = 3600
+
+    @property
+    def name(self) -> str:
+        """`artifact /var/cache/amiforge/driver-1.2.run`."""
+        return f"artifact {self.path}"
+
+    @property
+    def mode(self) -> str:
+        """Mode of the file as octal digits."""
+        return "0755" if self.executable else "0644"
+
+    def queries(self, system: System) -> tuple[Query[FileState], ...]:  # noqa: ARG002 - the same everywhere
+        """Ask what is at the path."""
+        return (look_at(self.path),)
+
+    def desired(self, system: System) -> State:
+        """Give type, mode, and the digest, empty for any."""
+        return {"type": "file", "sha256": system.digest(self.url, self.sha256), "mode": self.mode}
+
+    def actual(self, replies: Replies, system: System) -> State:
+        """Give the same of what is there; any content has the empty digest when no digest is known."""
+        found = replies[look_at(self.path)]
+        known = system.digest(self.url, self.sha256)
+        return {
+            "type": found.type,
+            "sha256": (found.sha256 or None) if known or found.type != "file" else "",
+            "mode": found.mode or None,
+        }
+
+    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:  # noqa: ARG002
+        """Download it, unless what is there has the right digest and only its mode differs."""
+        summary = f"download {self.url}"
+        digest = system.digest(self.url, self.sha256)
+        source = system.mirrored(self.url)
+        download = script(_DOWNLOAD, source, self.path, digest, self.mode, self.url, summary=summary)
+        yield Change(summary, download, job=True, timeout=self.timeout, prefetch=True)

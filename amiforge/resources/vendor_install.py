@@ -1,0 +1,73 @@
+"""Installers of vendors: what version is there, and the program that puts another one there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import InstanceOf
+from pydantic.dataclasses import dataclass
+
+from amiforge.engine.query import Query, Replies
+from amiforge.engine.resource import Change, Resource, State
+from amiforge.resources.observation import Observation, observe
+from amiforge.resources.strict import STRICT
+from amiforge.shell import Command
+from amiforge.systems.system import System
+
+
+@dataclass(frozen=True, config=STRICT)
+class VendorInstall(Resource):
+    r"""A product in exactly this version, installed by its vendor's own program.
+
+    VendorInstall(
+        "AWS CLI",
+        "2.36.11",
+        observe='link=$(readlink /usr/local/aws-cli/v2/current) && printf "%s\n" "${link##*/}"',
+        sources=(Artifact(url, "/var/cache/amiforge/awscli.zip"), Archive("/var/cache/amiforge/awscli.zip", tree)),
+        install=argv(f"{tree}/aws/install", "--update"),
+    )
+
+    Attributes:
+        product: what people call it.
+        version: the version that `observe` has to print.
+        observe: read-only command, or sh text without arguments, that prints the installed version; nothing, or a
+            status other than 0, means that it is not installed. Only its first line counts.
+        install: the installer, run as a job.
+        sources: what the installer needs, such as an Artifact and an Archive. They are made only when it is to run, so
+            an image need not keep them.
+        locks: paths of lock files that must be free before the installer starts.
+        timeout: seconds the installer may take.
+    """
+
+    product: str
+    version: str
+    observe: Command | str
+    install: Command
+    sources: tuple[InstanceOf[Resource], ...] = ()
+    locks: tuple[str, ...] = ()
+    timeout: float = 3600
+
+    @property
+    def name(self) -> str:
+        """`install AWS CLI`."""
+        return f"install {self.product}"
+
+    def queries(self, system: System) -> tuple[Query[Observation], ...]:  # noqa: ARG002 - the same everywhere
+        """Ask for the installed version."""
+        return (observe(self.observe),)
+
+    def desired(self, system: System) -> State:  # noqa: ARG002
+        """Want the version."""
+        return {"version": self.version}
+
+    def actual(self, replies: Replies, system: System) -> State:  # noqa: ARG002
+        """Give the installed version, None for none."""
+        seen = replies[observe(self.observe)]
+        lines = seen.text.strip().splitlines()
+        return {"version": lines[0].strip() if lines and seen.status == 0 else None}
+
+    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:  # noqa: ARG002
+        """Make the sources, then run the installer."""
+        for source in self.sources:
+            yield from source.changes(frozenset(source.desired(system)), system)
+        yield Change(f"install {self.product} {self.version}", self.install, True, self.locks, self.timeout)
