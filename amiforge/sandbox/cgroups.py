@@ -6,11 +6,10 @@ Without one of its own, every machine would sort its services into the same cgro
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+import time
 from pathlib import Path
 
 MOUNT = Path("/sys/fs/cgroup")
-PARENT = "amiforge"
 
 
 def hierarchies(mount: Path = MOUNT) -> list[Path]:
@@ -20,11 +19,15 @@ def hierarchies(mount: Path = MOUNT) -> list[Path]:
     return [path for path in (mount / "systemd", mount / "unified") if path.is_dir()]
 
 
+def groups(name: str, mount: Path = MOUNT) -> list[Path]:
+    """Give the directories of machine `name`'s cgroup, whether or not they exist."""
+    return [hierarchy / f"amiforge-{name}" for hierarchy in hierarchies(mount)]
+
+
 def enter(name: str) -> None:
     """Move the calling process into the cgroup of machine `name`, made as needed."""
-    for hierarchy in hierarchies():
-        group = hierarchy / PARENT / name
-        group.mkdir(parents=True, exist_ok=True)
+    for group in groups(name):
+        group.mkdir(exist_ok=True)
         (group / "cgroup.procs").write_text("0")
 
 
@@ -34,11 +37,27 @@ def leave() -> None:
         (hierarchy / "cgroup.procs").write_text("0")
 
 
-def remove(name: str) -> None:
-    """Remove the cgroup of machine `name`, which has no process left, and our parent group if it was the last."""
-    for hierarchy in hierarchies():
-        for path, _, _ in os.walk(hierarchy / PARENT / name, topdown=False):
-            with suppress(FileNotFoundError):
-                Path(path).rmdir()
-        with suppress(OSError):
-            (hierarchy / PARENT).rmdir()
+def remove(name: str, timeout: float = 5.0) -> None:
+    """Remove the cgroup of machine `name`, whose processes are dead or dying. Nothing if there is none.
+
+    Raises:
+        OSError: a process was still in it after `timeout` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    for group in groups(name):
+        for path, _, _ in os.walk(group, topdown=False):
+            _remove_directory(path, deadline)
+
+
+def _remove_directory(path: str, deadline: float) -> None:
+    while True:
+        try:
+            Path(path).rmdir()
+        except FileNotFoundError:
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return

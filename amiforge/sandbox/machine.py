@@ -17,7 +17,7 @@ from amiforge.errors import SandboxUnavailable
 from amiforge.sandbox import cgroups
 from amiforge.sandbox.folder import Folder
 from amiforge.sandbox.layers import PRIVATE
-from amiforge.sandbox.process import Process
+from amiforge.sandbox.process import Process, locked
 
 MachineState = Literal["pending", "running", "stopping", "stopped"]
 
@@ -123,9 +123,54 @@ class Machine:
         Raises:
             SandboxUnavailable: it could not be started; carries the supervisor's last words.
         """
-        if self._supervisor():
+        with locked(self.path / ".lock"):
+            if not self._supervisor():
+                self._copy_resolver()
+                self._start()
+
+    def stop(self, timeout: float = 60.0) -> None:
+        """Power it off cleanly, and by force after `timeout` seconds. Returns when it is stopped."""
+        supervisor = self._supervisor()
+        if supervisor and supervisor.signal(signal.SIGTERM):
+            supervisor.wait(timeout)
+        self.kill()
+
+    def reboot(self) -> None:
+        """Ask it to reboot cleanly; returns at once. Nothing if it is stopped."""
+        supervisor = self._supervisor()
+        if supervisor:
+            supervisor.signal(signal.SIGHUP)
+
+    def kill(self) -> None:
+        """Cut its power. Returns when no process of it is left."""
+        if not self.path.exists():
             return
-        self._copy_resolver()
+        with locked(self.path / ".lock"):
+            supervisor = self._supervisor()
+            if supervisor and supervisor.signal(signal.SIGKILL):
+                supervisor.wait(timeout=30)
+            self.pid_file.unlink(missing_ok=True)
+            cgroups.remove(self.instance_id)
+
+    def console(self) -> str:
+        """Give the last 64 KiB that it wrote on its console, over all boots."""
+        try:
+            with (self.path / "console.log").open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - CONSOLE_BYTES))
+                return log.read().decode(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def remove(self) -> None:
+        """Kill it and delete its directory."""
+        self.kill()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _supervisor(self) -> Process | None:
+        process = Process.read(self.pid_file)
+        return process if process and process.alive else None
+
+    def _start(self) -> None:
         log = self.path / "supervisor.log"
         ready, started = os.pipe()
         module = [sys.executable, "-m", "amiforge.sandbox.supervisor"]
@@ -148,45 +193,6 @@ class Machine:
                 raise SandboxUnavailable(
                     f"the sandbox cannot boot {self.instance_id}", supervisor=log.read_text()[-2000:]
                 )
-
-    def stop(self, timeout: float = 60.0) -> None:
-        """Power it off cleanly, and by force after `timeout` seconds. Returns when it is stopped."""
-        supervisor = self._supervisor()
-        if supervisor and supervisor.signal(signal.SIGTERM):
-            supervisor.wait(timeout)
-        self.kill()
-
-    def reboot(self) -> None:
-        """Ask it to reboot cleanly; returns at once. Nothing if it is stopped."""
-        supervisor = self._supervisor()
-        if supervisor:
-            supervisor.signal(signal.SIGHUP)
-
-    def kill(self) -> None:
-        """Cut its power. Returns when no process of it is left."""
-        supervisor = self._supervisor()
-        if supervisor and supervisor.signal(signal.SIGKILL):
-            supervisor.wait(timeout=30)
-        self.pid_file.unlink(missing_ok=True)
-        cgroups.remove(self.instance_id)
-
-    def console(self) -> str:
-        """Give the last 64 KiB that it wrote on its console, over all boots."""
-        try:
-            with (self.path / "console.log").open("rb") as log:
-                log.seek(max(0, log.seek(0, os.SEEK_END) - CONSOLE_BYTES))
-                return log.read().decode(errors="replace")
-        except FileNotFoundError:
-            return ""
-
-    def remove(self) -> None:
-        """Kill it and delete its directory."""
-        self.kill()
-        shutil.rmtree(self.path, ignore_errors=True)
-
-    def _supervisor(self) -> Process | None:
-        process = Process.read(self.pid_file)
-        return process if process and process.alive else None
 
     def _facts(self) -> dict[str, Any]:
         facts: dict[str, Any] = json.loads((self.path / "machine.json").read_text())

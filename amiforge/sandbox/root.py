@@ -6,17 +6,15 @@ A base is described by a directory in `bases/`: `packages` (one a line), `setup.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from amiforge.errors import CommandFailed, SandboxUnavailable
 from amiforge.sandbox.folder import Folder
 from amiforge.sandbox.layers import TIED
+from amiforge.sandbox.process import locked
 
 BASES = Path(__file__).parent / "bases"
 SUITE = "bookworm"
@@ -42,7 +40,7 @@ def build_root(folder: Folder, name: str = "debian-rpm") -> Path:
         raise SandboxUnavailable(f"there is no sandbox root named {name!r}: choose one of {names}")
     root = folder.roots / f"{name}-{digest(base)}"
     folder.roots.mkdir(parents=True, exist_ok=True)
-    with _locked(folder.roots / f".{name}.lock"):
+    with locked(folder.roots / f".{name}.lock"):
         if not root.exists():
             new = folder.roots / f".{name}.new"
             shutil.rmtree(new, ignore_errors=True)
@@ -109,10 +107,3 @@ def _run(*command: str, stdin: str = "") -> str:
             stderr=done.stderr[-2000:],
         )
     return done.stdout
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

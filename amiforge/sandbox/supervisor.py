@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,9 +23,13 @@ from amiforge.sandbox.process import Process
 
 # systemd-nspawn(1): what it exits with when the machine asked for a reboot.
 REBOOTED = 133
-# systemd(1), signals: what a clean reboot is asked with. A power-off is the next lower one.
-REBOOT_SIGNAL = signal.SIGRTMIN + 5
-ASKED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
+# systemd(1), signals: what its process 1 is asked with for a clean power-off or reboot.
+POWER_OFF = signal.SIGRTMIN + 4
+REBOOT = signal.SIGRTMIN + 5
+# An init that is still starting hears nothing, so it is asked again after so many seconds.
+ASK_AGAIN = 1.0
+IDLE = 3600.0
+SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
 
 
 @dataclass
@@ -33,44 +38,48 @@ class Supervisor:
 
     machine: Machine
     nspawn: int = 0
-    stopping: bool = False
+    wanted: int = 0
 
     def run(self, ready: int) -> None:
-        """Boot, and boot again after each reboot; returns when the machine is off."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, ASKED)
+        """Boot, and boot again after each reboot; returns when the machine is off.
+
+        `ready` is a pipe to who started us, told once that the machine runs. If nobody listens any more, that
+        program was killed while it started the machine, and we end with an error, and the machine with us.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         mount(self.machine)
         cgroups.enter(self.machine.instance_id)
-        status = REBOOTED
-        while status == REBOOTED and not self.stopping:
+        self.nspawn = boot(self.machine)
+        self.machine.note_state("running")
+        os.write(ready, b"1")
+        os.close(ready)
+        while self.until_exit() == REBOOTED and self.wanted != POWER_OFF:
+            self.wanted = 0
             self.nspawn = boot(self.machine)
-            if ready >= 0:
-                self.machine.note_state("running")
-                os.write(ready, b"1")
-                os.close(ready)
-                ready = -1
-            status = self.until_exit()
         cgroups.leave()
         cgroups.remove(self.machine.instance_id)
 
     def until_exit(self) -> int:
         """Answer signals until nspawn ends; gives its exit status. Also reaps what the machine left to us."""
         while True:
-            number = signal.sigwait(ASKED)
-            if number == signal.SIGHUP:
-                self.reboot()
-            elif number != signal.SIGCHLD:
-                self.stopping = True
+            received = signal.sigtimedwait(SIGNALS, ASK_AGAIN if self.wanted else IDLE)
+            number = received.si_signo if received else 0
+            if number in {signal.SIGTERM, signal.SIGINT}:
+                self.wanted = POWER_OFF
                 self.machine.note_state("stopping")
-                os.kill(self.nspawn, signal.SIGTERM)  # nspawn passes it on as its --kill-signal
+            elif number == signal.SIGHUP:
+                self.wanted = self.wanted or REBOOT
             for pid, status in reaped():
                 if pid == self.nspawn:
                     return os.waitstatus_to_exitcode(status)
+            if self.wanted:
+                self.ask()
 
-    def reboot(self) -> None:
-        """Ask the machine's init for a clean reboot."""
-        children = Path(f"/proc/{self.nspawn}/task/{self.nspawn}/children").read_text().split()
-        for pid in children:
-            os.kill(int(pid), REBOOT_SIGNAL)
+    def ask(self) -> None:
+        """Ask the machine's init for what is wanted."""
+        for pid in Path(f"/proc/{self.nspawn}/task/{self.nspawn}/children").read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), self.wanted)
 
 
 def reaped() -> list[tuple[int, int]]:
@@ -113,7 +122,6 @@ def boot(machine: Machine) -> int:
         "--timezone=off",
         "--link-journal=no",
         "--console=read-only",
-        "--kill-signal=SIGRTMIN+4",
         "--suppress-sync=yes",
     ]
     console = str(machine.path / "console.log")

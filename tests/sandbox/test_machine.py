@@ -128,8 +128,7 @@ def mounts_below(path: Path) -> list[str]:
 
 
 def cgroups_of(machine: Machine) -> list[Path]:
-    groups = [hierarchy / cgroups.PARENT / machine.instance_id for hierarchy in cgroups.hierarchies()]
-    return [group for group in groups if group.exists()]
+    return [group for group in cgroups.groups(machine.instance_id) if group.exists()]
 
 
 def test_machine_boots_clean_to_ssh_and_says_so(root: Path, launch: Launch) -> None:
@@ -234,6 +233,13 @@ def test_killed_supervisor_takes_everything_along(root: Path, folder: Folder, la
     assert not cgroups_of(machine)
     machine.start()
     login.wait(bool)
+
+
+def test_stop_right_after_start_is_heard(root: Path, launch: Launch) -> None:
+    machine, _ = launch(root)
+    machine.stop(timeout=30)
+    assert machine.state == "stopped"
+    assert "Powering off" in machine.console()
 
 
 def test_cleanup_kills_machines_and_remove_deletes_them(root: Path, folder: Folder, launch: Launch) -> None:
