@@ -8,6 +8,8 @@ from amiforge.resources.command import Run, RunAlways
 from amiforge.resources.directory import Directory
 from amiforge.resources.file import File
 from amiforge.resources.kernel_module import KernelModule
+from amiforge.resources.package_hold import PackageHold
+from amiforge.resources.packages import Packages, Updates
 from amiforge.resources.reboot import RebootIfNeeded
 from amiforge.resources.service import Service
 from amiforge.resources.symlink import Symlink
@@ -19,10 +21,13 @@ __all__ = [
     "Directory",
     "File",
     "KernelModule",
+    "PackageHold",
+    "Packages",
     "RebootIfNeeded",
     "Run",
     "RunAlways",
     "Service",
     "Symlink",
+    "Updates",
     "VendorInstall",
 ]

@@ -1,0 +1,288 @@
+"""apt and dpkg, as on Ubuntu."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from amiforge.errors import FactUnreadable, RecipeError
+from amiforge.shell import Command, display, script
+from amiforge.systems.package_manager import (
+    NOT_KNOWN,
+    SEPARATOR,
+    Holds,
+    PackageVersion,
+    RepositoryOptions,
+    Upgrade,
+    last_line,
+    parts,
+)
+
+# apt's lists never go stale by themselves, and a cleaned image has none. A refresh that finds nothing new leaves no
+# trace of its own, so it touches the directory.
+_LISTS = r"""
+fresh() {
+  [ -n "$(find /var/lib/apt/lists -maxdepth 0 -mmin -1440 2>/dev/null)" ] &&
+    ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1
+}
+refresh() {
+  apt-get -o APT::Update::Error-Mode=any update && touch /var/lib/apt/lists
+}
+"""
+
+# Files that somebody edited stay as they are; a transaction that was killed is finished first.
+_TRANSACTION = r"""
+export NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none
+apt() {
+  apt-get -y -o DPkg::Lock::Timeout=600 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"
+}
+dpkg --force-confdef --force-confold --configure -a || exit
+"""
+
+# The version that apt wants is the whole one, epoch and revision included; the newest one that fits is taken.
+_INSTALL = rf"""
+{_LISTS}{_TRANSACTION}
+weak=$1 exact=$2; shift 2
+fresh || refresh || exit
+[ -z "$exact" ] || apt-mark unhold $exact >/dev/null || exit
+for wanted do
+  shift
+  case $wanted in *=*)
+    name=${{wanted%%=*}} version=${{wanted#*=}} found=
+    while read -r _ _ candidate _; do
+      case $candidate in "$version"|"$version"-*|*:"$version"|*:"$version"-*) found=$candidate; break ;; esac
+    done <<END
+$(apt-cache madison -- "$name")
+END
+    [ -n "$found" ] || {{ printf 'no repository has version %s of %s\n' "$version" "$name" >&2; exit 100; }}
+    wanted=$name=$found ;;
+  esac
+  set -- "$@" "$wanted"
+done
+apt -o "APT::Install-Recommends=$weak" ${{exact:+--allow-downgrades}} install -- "$@"
+"""
+
+_UPGRADE = rf"""
+{_LISTS}{_TRANSACTION}
+refresh && apt install -- "$@"
+"""
+
+_REMOVE = rf"""
+{_TRANSACTION}
+apt remove -- "$@"
+"""
+
+# With options only packages that are there count: what an upgrade would newly bring comes along with it.
+_PENDING = r"""
+pending() {
+  simulated=$(apt-get -s dist-upgrade 2>&1) || { printf '%s\n' "$simulated"; return 1; }
+  printf '%s\n' "$simulated" | while IFS=' ' read -r word name old version origins; do
+    [ "$word" = Inst ] || continue
+    case $old in '['*) ;; *) [ $# -eq 0 ] || continue; version=$old ;; esac
+    for option do
+      case $option in
+      security) case $origins in *-security*) ;; *) continue 2 ;; esac ;;
+      exclude=*) case $name in ${option#exclude=}) continue 2 ;; esac ;;
+      esac
+    done
+    printf '%s %s\n' "$name" "${version#(}"
+  done
+}
+"""
+
+_UPDATES_QUERY = rf"""
+{_LISTS}{_PENDING}
+stale='the package lists are older than a day'
+! fresh || stale=
+set -f
+IFS='
+'
+for options do
+  if [ -n "$stale" ]; then
+    printed=$stale status=1
+  else
+    printed=$(pending $options); status=$?
+  fi
+  printf '%s\n{SEPARATOR}%s\n' "$printed" "$status"
+done
+"""
+
+_UPDATE = rf"""
+{_LISTS}{_PENDING}{_TRANSACTION}
+refresh || exit
+if [ $# -eq 0 ]; then apt dist-upgrade; exit; fi
+listed=$(pending "$@") || {{ printf '%s\n' "$listed" >&2; exit 100; }}
+set -- $(printf '%s\n' "$listed" | while read -r name _; do printf '%s\n' "$name"; done)
+[ $# -eq 0 ] || apt install --only-upgrade -- "$@"
+"""
+
+_HOLDS_QUERY = "dpkg-query -W -f='${db:Status-Abbrev}\\t${binary:Package}\\t${Version}\\n' -- \"$@\" 2>/dev/null\n:\n"
+
+# apt-mark takes patterns too, but would hold packages that are not installed.
+_MARK = r"""
+mark=$1; shift
+set -- $(dpkg-query -W -f='${db:Status-Abbrev} ${binary:Package}\n' -- "$@" 2>/dev/null |
+  while read -r state name; do case $state in ?i*) printf '%s\n' "$name" ;; esac; done)
+[ $# -eq 0 ] || exec apt-mark "$mark" -- "$@"
+"""
+
+_NO_CANDIDATE = f"{NOT_KNOWN}no repository has it"
+_NOT_FOUND = "dpkg-query: no packages found matching "
+_FIELD_COUNT = 3
+_POLICY = re.compile(r"^(\S+):\n +Installed: (\S+)\n +Candidate: (\S+)$", re.MULTILINE)
+_PENDING_ROW = re.compile(r"[a-z0-9][a-z0-9+.:-]* [0-9][^\s()]*\)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Apt:
+    """The apt-get and dpkg command lines."""
+
+    name: str = "apt"
+    locks: tuple[str, ...] = (
+        "/var/lib/dpkg/lock-frontend",
+        "/var/lib/dpkg/lock",
+        "/var/lib/apt/lists/lock",
+        "/var/cache/apt/archives/lock",
+    )
+    installed_query: str = "dpkg-query -W -f='${db:Status-Abbrev}\\t${Package}\\t${Version}\\n' -- \"$@\" 2>&1\n:\n"
+    groups_query: str = ""
+    outdated_query: str = (
+        f"{_LISTS}fresh || {{ echo 'the package lists are older than a day'; exit 1; }}\napt-cache policy -- \"$@\"\n"
+    )
+    updates_query: str = _UPDATES_QUERY
+    holds_query: str = _HOLDS_QUERY
+
+    def read_installed(self, printed: str, names: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+        """Read dpkg-query's answer; a package that is only half configured is not installed."""
+        found: dict[str, list[str]] = {}
+        for line in printed.splitlines():
+            if line.startswith(_NOT_FOUND):
+                found.setdefault(line.removeprefix(_NOT_FOUND), [])
+                continue
+            state, name, version = _row(line)
+            found.setdefault(name, []).extend([version] if state[1:] == "i" else [])
+        unheard = [name for name in names if name not in found]
+        if unheard:
+            raise FactUnreadable(f"dpkg says nothing of {', '.join(unheard)}", stdout=printed[-500:])
+        return {name: tuple(found[name]) for name in names}
+
+    def read_groups(self, printed: str, names: Sequence[str]) -> Mapping[str, bool]:  # noqa: ARG002
+        """Refuse: apt has no groups.
+
+        Raises:
+            RecipeError: always.
+        """
+        raise RecipeError(f"apt has no package groups like {', '.join(names)}", fix="name the packages themselves")
+
+    def read_outdated(self, status: int, printed: str, names: Sequence[str]) -> Mapping[str, str]:
+        """Read `apt-cache policy`."""
+        if status != 0:
+            return dict.fromkeys(names, f"{NOT_KNOWN}{last_line(printed)}")
+        policies = {name: (installed, candidate) for name, installed, candidate in _POLICY.findall(printed)}
+        return {name: _newer(*policies[name]) if name in policies else _NO_CANDIDATE for name in names}
+
+    def updates_item(self, upgrade: Upgrade) -> str:
+        """Give `security` and `exclude=PATTERN`, one a line.
+
+        Raises:
+            RecipeError: a release of the distribution is asked for.
+        """
+        if upgrade.release:
+            raise RecipeError("apt's repositories are not fixed to a release", fix="leave release empty")
+        return "\n".join(_options(upgrade))
+
+    def read_updates(self, printed: str, items: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+        """Read what would be upgraded for each item."""
+        return {
+            item: _pending(text) if status == 0 else (f"{NOT_KNOWN}{last_line(text)}",)
+            for item, (text, status) in zip(items, parts(printed, items), strict=True)
+        }
+
+    def read_holds(self, printed: str, patterns: Sequence[str]) -> Mapping[str, Holds]:
+        """Read dpkg's selections."""
+        rows = [_row(line) for line in printed.splitlines()]
+        installed = [(state, name.partition(":")[0], version) for state, name, version in rows if state[1:] == "i"]
+        return {pattern: _holds(pattern, installed) for pattern in patterns}
+
+    def install(self, packages: Sequence[PackageVersion], *, weak: bool = True) -> Command:
+        """Install, with lists no older than a day."""
+        specs = [f"{name}={version}" if version else name for name, version in packages]
+        exact = " ".join(package.name for package in packages if package.version)
+        return script(_INSTALL, str(weak).lower(), exact, *specs, summary=display(("apt-get", "-y", "install", *specs)))
+
+    def upgrade(self, names: Sequence[str]) -> Command:
+        """Install what is missing, upgrade what is there."""
+        return script(_UPGRADE, *names, summary=display(("apt-get", "-y", "install", *names)))
+
+    def remove(self, names: Sequence[str]) -> Command:
+        """Remove; configuration files and dependencies that nothing else needs stay."""
+        return script(_REMOVE, *names, summary=display(("apt-get", "-y", "remove", *names)))
+
+    def update(self, upgrade: Upgrade) -> Command:
+        """Upgrade everything, or what the options leave of it."""
+        options = _options(upgrade)
+        return script(_UPDATE, *options, summary=" ".join(("apt-get -y dist-upgrade", *options)))
+
+    def hold(self, patterns: Sequence[str]) -> Command:
+        """Mark as held."""
+        return script(_MARK, "hold", *patterns, summary=display(("apt-mark", "hold", *patterns)))
+
+    def unhold(self, patterns: Sequence[str]) -> Command:
+        """Mark as not held."""
+        return script(_MARK, "unhold", *patterns, summary=display(("apt-mark", "unhold", *patterns)))
+
+    def refresh(self) -> Command:
+        """Fetch the package lists."""
+        return script(f"{_LISTS}refresh\n", summary="apt-get update")
+
+    def key_path(self, repository: str) -> str:
+        """Give the path of an armored key; apt tells the format by the ending."""
+        return f"/etc/apt/keyrings/{repository}.asc"
+
+    def repository_path(self, repository: str) -> str:
+        """Give the deb822 file's path."""
+        return f"/etc/apt/sources.list.d/{repository}.sources"
+
+    def repository_text(self, repository: RepositoryOptions) -> str:
+        """Give the deb822 file; only this key may sign."""
+        lines = {
+            "Types": "deb",
+            "URIs": repository.url,
+            "Suites": repository.suites,
+            **({"Components": repository.components} if repository.components else {}),
+            **dict(repository.settings),
+            "Signed-By": self.key_path(repository.id),
+        }
+        return "".join(f"{key}: {value}\n" for key, value in lines.items())
+
+
+def _row(line: str) -> list[str]:
+    fields = line.split("\t")
+    if len(fields) != _FIELD_COUNT or len(fields[0]) != _FIELD_COUNT:
+        raise FactUnreadable(f"dpkg says {line!r}")
+    return [fields[0].strip(), *fields[1:]]
+
+
+def _newer(installed: str, candidate: str) -> str:
+    return "" if candidate in {installed, "(none)"} else candidate
+
+
+def _options(upgrade: Upgrade) -> tuple[str, ...]:
+    return (*(("security",) if upgrade.security else ()), *(f"exclude={pattern}" for pattern in upgrade.exclude))
+
+
+def _pending(printed: str) -> tuple[str, ...]:
+    rows = tuple(printed.splitlines())
+    for row in rows:
+        if not _PENDING_ROW.fullmatch(row):
+            raise FactUnreadable(f"apt's simulation says {row!r}")
+    return tuple(row.rstrip(")") for row in rows)
+
+
+def _holds(pattern: str, installed: Sequence[tuple[str, str, str]]) -> Holds:
+    found = [(state[0] == "h", f"{name}={version}") for state, name, version in installed if fnmatchcase(name, pattern)]
+    return Holds(
+        tuple(sorted(label for held, label in found if held)), tuple(sorted(label for held, label in found if not held))
+    )
