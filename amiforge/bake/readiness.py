@@ -1,0 +1,124 @@
+"""Whether an instance has finished booting, and what it looks like then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from amiforge.errors import CommandFailed, FactUnreadable, NotConverged
+from amiforge.host.base import Host
+
+# `cloud-init status --wait` ends with 0, 1 (error) or, since 23.4, 2 (recoverable error). `is-system-running --wait`
+# is missing in Amazon Linux 2's systemd, hence the loop.
+_CONDITION = r"""
+say() { printf '%s\t%s\n' "$1" "$2"; }
+if command -v cloud-init >/dev/null 2>&1; then
+  cloud-init status --wait >/dev/null 2>&1
+  say cloud-init $?
+  cloud-init status --long 2>/dev/null | while IFS= read -r line; do say detail "$line"; done
+fi
+if [ -d /run/systemd/system ]; then
+  while state=$(systemctl is-system-running 2>/dev/null); case $state in initializing|starting) ;; *) false;; esac; do
+    sleep 0.2
+  done
+  say system "$state"
+  systemctl list-units --state=failed --no-legend --plain | while read -r unit _; do say failed "$unit"; done
+fi
+say boot "$(cat /proc/sys/kernel/random/boot_id)"
+say machine "$(cat /etc/machine-id 2>/dev/null)"
+for key in /etc/ssh/ssh_host_*_key.pub; do
+  [ -f "$key" ] && read -r _ blob _ <"$key" && say host-key "$blob"
+done
+cut -d: -f6 /etc/passwd | sort -u | while IFS= read -r home; do
+  for file in "$home"/.ssh/authorized_keys "$home"/.ssh/authorized_keys2; do
+    [ -f "$file" ] && while IFS= read -r line || [ -n "$line" ]; do say authorized "$line"; done <"$file"
+  done
+done
+say end ''
+"""
+
+# What would make an image of this instance a bad one. `dkms status` writes `name/version, kernel, arch: installed`.
+_PROBLEMS = r"""
+if command -v dkms >/dev/null 2>&1; then
+  dkms status 2>/dev/null | while IFS= read -r line; do
+    case $line in *': installed'*|'') ;; *) printf 'kernel module is not built: %s\n' "$line";; esac
+  done
+fi
+free=$(df -Pk / | awk 'NR == 2 { print $4 }')
+[ "$free" -ge 102400 ] || printf 'only %s KiB are free on /\n' "$free"
+for flag in /run/reboot-required /var/run/reboot-required; do
+  [ -e "$flag" ] && { printf 'a reboot is still required: %s exists\n' "$flag"; break; }
+done
+:
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A booted instance: how its boot ended, and what tells it from every other one.
+
+    `cloud_init` is 0, 2 (it recovered from errors) or None (there is none); `failed` names units that failed;
+    `host_keys` are the public keys' base64 parts, `authorized` the lines of all authorized_keys files.
+    """
+
+    cloud_init: int | None
+    state: str
+    failed: frozenset[str]
+    boot_id: str
+    machine_id: str
+    host_keys: frozenset[str]
+    authorized: tuple[str, ...]
+
+    def __str__(self) -> str:
+        notes = ["cloud-init recovered from errors"] if self.cloud_init else []
+        notes += [f"failed: {', '.join(sorted(self.failed))}"] if self.failed else []
+        return "; ".join(notes) or self.state or "ready"
+
+
+def condition(host: Host, timeout: float) -> Condition:
+    """Wait until cloud-init and the service manager have finished, and say how that went.
+
+    Raises:
+        CommandFailed: cloud-init ended in an error it could not recover from.
+        CommandTimedOut: it takes longer than `timeout` seconds.
+        FactUnreadable: the answer is not complete.
+    """
+    output = host.run(_CONDITION, timeout=timeout)
+    pairs = [line.split("\t", 1) for line in output.stdout.decode("utf-8", "replace").splitlines() if "\t" in line]
+    said: dict[str, list[str]] = {}
+    for name, value in pairs:
+        said.setdefault(name, []).append(value)
+    if "end" not in said:
+        raise FactUnreadable(
+            f"{host.address} did not say how its boot went", stderr=output.stderr.decode("utf-8", "replace")[-1000:]
+        )
+    status = said.get("cloud-init", [""])[0]
+    if status == "1":
+        raise CommandFailed(
+            f"cloud-init ended in an error on {host.address}",
+            output="\n".join(said.get("detail", [])),
+            fix="see /var/log/cloud-init-output.log there; --on-failure keep leaves it running",
+        )
+    return Condition(
+        cloud_init=int(status) if status else None,
+        state=said.get("system", [""])[0],
+        failed=frozenset(said.get("failed", [])),
+        boot_id=said["boot"][0],
+        machine_id=said["machine"][0],
+        host_keys=frozenset(said.get("host-key", [])),
+        authorized=tuple(said.get("authorized", [])),
+    )
+
+
+def refuse_unfit(host: Host, timeout: float, before: Condition) -> None:
+    """Make sure that a provisioned instance is fit to become an image.
+
+    Units that failed before anything was done to the instance are the source image's own affair.
+
+    Raises:
+        NotConverged: it is not; names everything that is wrong.
+    """
+    now = condition(host, timeout)
+    problems = host.run(_PROBLEMS, timeout=timeout).stdout.decode("utf-8", "replace").splitlines()
+    problems += [f"unit {unit} has failed" for unit in sorted(now.failed - before.failed)]
+    if problems:
+        raise NotConverged(f"{host.address} is not fit to become an image", state="\n".join(problems))

@@ -1,0 +1,33 @@
+"""What a step of a bake is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import ClassVar
+
+from amiforge.bake.run import Run
+
+
+class Step(ABC):
+    """One step: looks whether it happened already, happens, and can be taken back.
+
+    Attributes:
+        title: what people read: `launch builder`.
+        cost: what it made is taken back before anything of lower cost: an instance is dear, a key costs nothing.
+    """
+
+    title: ClassVar[str]
+    cost: ClassVar[int] = 0
+
+    def find(self, run: Run) -> bool:  # noqa: ARG002 - steps that make nothing have nothing to find
+        """Look for what it makes, adopt it, and tell whether it is there."""
+        return False
+
+    @abstractmethod
+    def do(self, run: Run) -> str:
+        """Make it happen; gives what people may want to know of it."""
+
+    def undo(self, run: Run) -> Iterator[str]:  # noqa: ARG002 - as above
+        """Take back what it made; gives what is still there, to be asked again. May be called at any time, often."""
+        return iter(())

@@ -1,0 +1,32 @@
+"""Steps that only look: what the bake starts from, and where."""
+
+from __future__ import annotations
+
+from amiforge.bake.run import Run
+from amiforge.bake.step import Step
+from amiforge.ec2.image import refuse_taken_name
+from amiforge.ec2.network import subnets
+from amiforge.ec2.resolve import resolve
+
+
+class ResolveSource(Step):
+    """Find the one image that the recipe's description of its source means today."""
+
+    title = "resolve source image"
+
+    def do(self, run: Run) -> str:
+        """Find it."""
+        run.source = resolve(run.clients, run.recipe.source)
+        return f"{run.source.ami} {run.source.name}".strip()
+
+
+class ChooseSubnets(Step):
+    """Find the subnets to launch into, and make sure that the image's name is free."""
+
+    title = "check names and subnets"
+
+    def do(self, run: Run) -> str:
+        """Find them."""
+        refuse_taken_name(run.clients, run.image_name)
+        run.subnets = subnets(run.clients, run.recipe.builder.subnets)
+        return ", ".join(subnet.id for subnet in run.subnets)

@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from moto import mock_aws
+
+from amiforge.bake import bake, loop
+from amiforge.bake.journal import read
+from amiforge.bake.manifest import Manifest
+from amiforge.ec2.builder import Builder
+from amiforge.ec2.poll import Pace
+from amiforge.ec2.session import Clients, OnCall
+from amiforge.ec2.source_image import SourceImage
+from amiforge.engine.events import Event
+from amiforge.errors import (
+    AmiforgeError,
+    AwsRefused,
+    CheckFailed,
+    CleanupIncomplete,
+    ConfigError,
+    LaunchFailed,
+    NotConverged,
+)
+from amiforge.recipes.recipe import Recipe
+from amiforge.settings import AwsSettings, BakeSettings
+from tests.unit.bake.machine import Machines
+from tests.unit.ec2.cloud import LOST, SETTINGS, Cloud, open_cloud
+
+
+class Bench:
+    """A bake of an empty recipe in a fresh EC2."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.machines = Machines()
+        self.faults: dict[int, str] = {}
+        self.builder = Builder(instance_types=("m6i.large", "m7i.large"), ingress=("192.0.2.1/32",))
+        self.events: list[Event] = []
+        self.cloud: Cloud
+        monkeypatch.setattr(loop, "open_clients", self._open)
+
+    def _open(self, _aws: AwsSettings, _pace: Pace, on_call: OnCall) -> Clients:
+        self.cloud = open_cloud(on_call)
+        self.cloud.faults = self.faults
+        return self.cloud.clients
+
+    def bake(self, **settings: object) -> Manifest:
+        source = SourceImage(name="al2023-ami-*", owner="123456789012")
+        recipe = Recipe(name="empty", description="nothing", source=source, builder=self.builder, tasks=())
+        return bake(
+            recipe,
+            SETTINGS,
+            settings=BakeSettings.model_validate({"runs": str(self.folder), **settings}),
+            listener=self.events.append,
+            means=self.machines.means(),
+        )
+
+    @property
+    def run_folder(self) -> Path:
+        return next(self.folder.iterdir())
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+    with mock_aws():
+        yield Bench(tmp_path / "runs", monkeypatch)
+
+
+def test_a_bake_leaves_one_verified_image_and_nothing_else(bench: Bench) -> None:
+    manifest = bench.bake()
+    assert bench.cloud.leftovers() == [f"image {manifest.image}"]
+    tags = bench.cloud.clients.ec2.describe_images(ImageIds=[manifest.image])["Images"][0]["Tags"]
+    assert {tag["Key"]: tag["Value"] for tag in tags}["amiforge:state"] == "verified"
+    assert manifest.verification.outcome == "passed"
+
+
+def test_the_manifest_says_what_was_made_of_what_and_how_it_went(bench: Bench) -> None:
+    manifest = bench.bake()
+    written = Manifest.model_validate_json((bench.run_folder / "manifest.json").read_text())
+    assert written == manifest
+    assert written.source.ami == bench.cloud.source
+    assert written.image_name == f"amiforge-empty-{written.run}"
+    assert written.versions.packages == {"jq": "1.7-1"}
+    assert {check.title: check.outcome for check in written.verification.checks}["the machine id is new"] == "passed"
+    assert [step.name for step in written.steps][:2] == ["resolve source image", "check names and subnets"]
+
+
+def test_the_journal_has_every_changing_call_before_it_is_sent_and_after_its_answer(bench: Bench) -> None:
+    bench.bake()
+    lines = list(read(bench.run_folder / "journal.jsonl"))
+    changing = [name for name in bench.cloud.calls if not name.startswith("Describe")]
+    assert [line["operation"] for line in lines if line["kind"] == "asked"] == changing
+    kinds = [line["kind"] for line in lines if line["kind"] in {"asked", "answered", "refused"}]
+    assert kinds == ["asked", "answered"] * len(changing)
+
+
+def test_no_private_key_stays_anywhere(bench: Bench) -> None:
+    bench.bake()
+    assert not [file for file in bench.run_folder.rglob("*") if "PRIVATE" in file.read_text()]
+
+
+def test_instances_demand_imdsv2_and_their_volumes_are_encrypted_and_go_with_them(bench: Bench) -> None:
+    bench.bake()
+    lines = read(bench.run_folder / "journal.jsonl")
+    launches = [line["about"] for line in lines if line["kind"] == "asked" and line["operation"] == "RunInstances"]
+    assert len(launches) == 2
+    for asked in launches:
+        assert asked["MetadataOptions"]["HttpTokens"] == "required"
+        volumes = [mapping["Ebs"] for mapping in asked["BlockDeviceMappings"]]
+        assert all(volume["Encrypted"] and volume["DeleteOnTermination"] for volume in volumes)
+        assert {tags["ResourceType"] for tags in asked["TagSpecifications"]} >= {"instance", "volume"}
+        assert "UserData" not in asked
+    assert launches[0]["KeyName"] != launches[1]["KeyName"]
+
+
+def test_without_room_the_next_place_is_tried_in_order(bench: Bench) -> None:
+    bench.bake()
+    first = bench.cloud.calls.index("RunInstances") + 1
+    bench.faults[first] = "InsufficientInstanceCapacity"
+    manifest = bench.bake()
+    assert manifest.instance_type == "m6i.large"
+    bench.faults.update({first + more: "InsufficientInstanceCapacity" for more in range(6)})
+    assert bench.bake().instance_type == "m7i.large"
+
+
+def test_no_room_anywhere_names_every_answer_and_leaves_nothing(bench: Bench) -> None:
+    bench.bake()
+    first = bench.cloud.calls.index("RunInstances") + 1
+    bench.faults.update({first + more: "InsufficientInstanceCapacity" for more in range(12)})
+    with pytest.raises(LaunchFailed) as caught:
+        bench.bake()
+    assert caught.value.lines["answers"].count("InsufficientInstanceCapacity") == 12
+    assert bench.cloud.leftovers() == []
+
+
+def test_no_room_to_verify_does_not_cost_the_image(bench: Bench) -> None:
+    bench.bake()
+    last = len(bench.cloud.calls) - bench.cloud.calls[::-1].index("RunInstances")
+    bench.faults.update({last + more: "InsufficientInstanceCapacity" for more in range(12)})
+    manifest = bench.bake()
+    assert manifest.verification.outcome == "unverified"
+    assert bench.cloud.leftovers() == [f"image {manifest.image}"]
+
+
+def test_a_failed_check_removes_the_image(bench: Bench) -> None:
+    bench.machines.same_identity = True
+    with pytest.raises(CheckFailed, match="not machines of their own") as caught:
+        bench.bake()
+    assert caught.value.lines["failed"] == "the machine id is new\nthe host keys are new"
+    assert bench.cloud.leftovers() == []
+
+
+def test_what_the_wipe_left_ends_the_bake_before_there_is_an_image(bench: Bench) -> None:
+    bench.machines.dirty = "logs\t/var/log/secure\n"
+    with pytest.raises(NotConverged) as caught:
+        bench.bake()
+    assert caught.value.lines["state"] == "logs: /var/log/secure"
+    assert "CreateImage" not in bench.cloud.calls
+    assert bench.cloud.leftovers() == []
+
+
+def test_keep_leaves_the_builder_of_a_failed_bake_and_says_how_to_log_in(bench: Bench) -> None:
+    bench.machines.problems = "only 5 KiB are free on /\n"
+    with pytest.raises(NotConverged) as caught:
+        bench.bake(on_failure="keep")
+    assert [name.split()[0] for name in bench.cloud.leftovers()] == ["instance", "key", "security", "volume"]
+    key = caught.value.lines["log_in"].split()[2]
+    assert os.stat(key).st_mode & 0o777 == 0o600
+
+
+def test_keep_does_not_keep_a_builder_that_nobody_can_log_in_to(bench: Bench) -> None:
+    bench.machines.dirty = "logs\t/var/log/secure\n"
+    with pytest.raises(NotConverged):
+        bench.bake(on_failure="keep")
+    assert bench.cloud.leftovers() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_bake_with_nothing_left(bench: Bench, number: signal.Signals) -> None:
+    def interrupted(event: Event) -> None:
+        if getattr(event, "step", "") == "validate":
+            os.kill(os.getpid(), number)
+
+    bench.events = _Told(interrupted)
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt):
+        bench.bake()
+    assert bench.cloud.leftovers() == []
+    assert signal.getsignal(number) is before
+
+
+def test_what_cannot_be_removed_is_listed_beside_the_failure(bench: Bench) -> None:
+    bench.machines.problems = "only 5 KiB are free on /\n"
+    with pytest.raises(NotConverged):
+        bench.bake()
+    first = bench.cloud.calls.index("TerminateInstances") + 1
+    bench.faults.update({first + more: "UnauthorizedOperation" for more in range(100)})
+    with pytest.raises(NotConverged) as caught:
+        bench.bake()
+    assert "TerminateInstances" in caught.value.lines["left"]
+
+
+def test_a_good_image_with_incomplete_cleanup_stays_and_the_error_lists_the_rest(bench: Bench) -> None:
+    bench.bake()
+    last = len(bench.cloud.calls) - bench.cloud.calls[::-1].index("CreateTags")
+    bench.faults.update({last + 1 + more: "UnauthorizedOperation" for more in range(200)})
+    with pytest.raises(CleanupIncomplete):
+        bench.bake()
+    assert (bench.run_folder / "manifest.json").exists()
+    assert [name for name in bench.cloud.leftovers() if name.startswith("image")]
+
+
+def test_a_taken_or_impossible_image_name_is_refused_before_anything_is_made(bench: Bench) -> None:
+    with pytest.raises(ConfigError, match="no image name"):
+        bench.bake(image_name="{recipe}#{run}")
+    with pytest.raises(ConfigError, match="there is an image named 'al2023-ami-2023.9' already"):
+        bench.bake(image_name="al2023-ami-2023.9")
+    assert set(bench.cloud.calls) <= {"RegisterImage", "DescribeImages", "DescribeInstances", "DescribeKeyPairs"} | {
+        name for name in bench.cloud.calls if name.startswith("Describe")
+    }
+
+
+# Every call of a bake, in turn, goes wrong once: refused for good, throttled, broken, or its answer lost.
+_CALLS = 60
+
+
+@pytest.mark.parametrize("fault", ["UnauthorizedOperation", "RequestLimitExceeded", LOST])
+@pytest.mark.parametrize("number", range(1, _CALLS))
+def test_a_fault_at_any_call_leaves_at_most_one_finished_image(bench: Bench, number: int, fault: str) -> None:
+    bench.faults[number] = fault
+    try:
+        image = [f"image {bench.bake().image}"]
+    except AwsRefused:
+        image = []
+    assert bench.cloud.leftovers() == image
+    if fault != "UnauthorizedOperation":
+        assert image, "a fault that passes must not end a bake"
+
+
+def test_the_numbers_above_reach_past_the_last_call_of_a_bake(bench: Bench) -> None:
+    bench.bake()
+    assert len(bench.cloud.calls) < _CALLS
+
+
+class _Told(list[Event]):
+    def __init__(self, tell: object) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def append(self, event: Event) -> None:
+        self._tell(event)  # type: ignore[operator]

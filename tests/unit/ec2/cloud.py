@@ -1,0 +1,95 @@
+"""An EC2 for unit tests: moto inside this process, with one source image and faults on order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ReadTimeoutError
+from moto.core.models import botocore_stubber
+from moto.ec2.models import ec2_backends
+
+from amiforge.ec2.poll import Pace
+from amiforge.ec2.session import Clients, OnCall, open_clients
+from amiforge.settings import AwsSettings
+
+REGION = "us-east-1"
+SETTINGS = AwsSettings(region=REGION)
+#: A fault: the call takes effect, and its answer never comes.
+LOST = "answer lost"
+
+
+def impatient() -> Pace:
+    """Give a pace whose clock only moves by sleeping, and which never really sleeps."""
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    return Pace(clock=lambda: now[0], sleep=sleep)
+
+
+@dataclass
+class Cloud:
+    """Clients of a fresh EC2, the calls they made, and what goes wrong.
+
+    `faults` maps the number of a call, counted from 1, to an error code or `LOST`.
+    """
+
+    source: str
+    clients: Clients
+    faults: dict[int, str] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+
+    def hit(self, request: Any, event_name: str, **_: Any) -> AWSResponse | None:
+        """Count a call, and let it go wrong if that is wanted."""
+        self.calls.append(event_name.rpartition(".")[2])
+        fault = self.faults.get(len(self.calls))
+        if fault == LOST:
+            botocore_stubber(event_name, request)
+            raise ReadTimeoutError(endpoint_url=request.url)
+        return _refusal(request.url, fault) if fault else None
+
+    def leftovers(self) -> list[str]:
+        """Name everything there is but the source image and what an account has from its beginning."""
+        ec2, found = ec2_backends["123456789012"][REGION], []
+        found += [f"instance {i.id}" for i in ec2.all_instances() if i.state != "terminated"]
+        found += [f"key pair {pair.name}" for pair in ec2.describe_key_pairs([])]
+        found += [f"security group {g.name}" for g in ec2.describe_security_groups() if g.name != "default"]
+        found += [f"volume {volume}" for volume in ec2.volumes]
+        found += [f"image {image}" for image in ec2.amis if image != self.source]
+        return found
+
+
+def open_cloud(on_call: OnCall | None = None, pace: Pace | None = None) -> Cloud:
+    """Give an EC2 with one source image; moto must be mocking AWS, without its default images."""
+    clients = open_clients(SETTINGS, pace or impatient(), on_call)
+    source = clients.ec2.register_image(Name="al2023-ami-2023.9", RootDeviceName="/dev/xvda")["ImageId"]
+    ec2_backends["123456789012"][REGION].amis[source].architecture = "x86_64"
+    cloud = Cloud(source, clients)
+    for client in (clients.ec2, clients.once):
+        client.meta.events.register_first("before-send.ec2", cloud.hit)
+        client.meta.events.register("provide-client-params.ec2.CreateImage", _without_snapshot_tags)
+    return cloud
+
+
+def _without_snapshot_tags(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Leave out what moto does not know: tags for an image's snapshots."""
+    kept = [tags for tags in params["TagSpecifications"] if tags["ResourceType"] != "snapshot"]
+    return {**params, "TagSpecifications": kept}
+
+
+class _Body:
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield self._content
+
+
+def _refusal(url: str, code: str) -> AWSResponse:
+    error = f"<Error><Code>{code}</Code><Message>as the test asked</Message></Error>"
+    status = {"RequestLimitExceeded": 503, "InternalError": 500, "InsufficientInstanceCapacity": 500}.get(code, 400)
+    return AWSResponse(url, status, {}, _Body(f"<Response><Errors>{error}</Errors></Response>".encode()))
