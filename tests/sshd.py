@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,22 +42,22 @@ def missing() -> str:
 
 @dataclass
 class Sshd:
-    """One server on 127.0.0.1. A context manager; make all changes before it is entered, or `restart`.
+    """One server on 127.0.0.1. A context manager; between `stop` and `start` its files may be changed.
 
     Attributes:
-        path: an empty folder that any user may enter.
+        path: its own folder, which the user may enter, as pytest's are not; removed with it.
         sudoers: rules of sudo, when we are root.
         shell: login shell of the user.
         bashrc: what the login shell runs first, when it is bash.
         options: more lines of sshd_config.
     """
 
-    path: Path
     sudoers: str = NOPASSWD
     shell: str = "/bin/bash"
     bashrc: str = ""
     options: tuple[str, ...] = ()
     port: int = 0
+    path: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="amiforge-sshd-")))
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -98,15 +99,17 @@ class Sshd:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
+        shutil.rmtree(self.path)
 
     def start(self) -> None:
         """Start it; returns when it listens."""
-        self._process = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL)
+        with (self.path / "stderr").open("ab") as stderr:
+            self._process = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stderr=stderr)
         deadline = time.monotonic() + 10
         while not _listens(self.port):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise RuntimeError(f"sshd did not start: {self.log()}")
+                raise RuntimeError(f"sshd did not start: {(self.path / 'stderr').read_text()}{self.log()}")
             time.sleep(0.02)
 
     def stop(self) -> None:
@@ -136,11 +139,7 @@ class Sshd:
     def session_processes(self) -> list[int]:
         """Give the pids of the server's processes that carry connections: what a dying link takes with it."""
         assert self._process is not None
-        return [
-            pid
-            for pid in _descendants(self._process.pid)
-            if _name(pid) == "sshd" and _cmdline(pid).startswith("sshd: ")
-        ]
+        return [pid for pid in _descendants(self._process.pid) if f"sshd: {USER}" in _cmdline(pid)]
 
     def kill_sessions(self) -> None:
         """Cut every connection by killing the processes that carry them; the server goes on."""
@@ -231,10 +230,6 @@ def _descendants(pid: int) -> list[int]:
     for child in found:
         found.extend(parents.get(child, ()))
     return found
-
-
-def _name(pid: int) -> str:
-    return _read(Path(f"/proc/{pid}/comm")).strip()
 
 
 def _cmdline(pid: int) -> str:

@@ -19,12 +19,12 @@ from amiforge.shell import PRELUDE
 
 Stream = Literal["stdout", "stderr"]
 
-#: sh text that ends the process group of a shell, given its process id.
+#: sh text that ends the process group of a shell, given its process id. (Debian 12's dash refuses `kill -KILL -- -1`.)
 KILL_GROUP_OF = """
 read -r pid name state parent group rest </proc/{}/stat || exit 0
-kill -TERM -- "-$group"
+kill -TERM "-$group"
 sleep 1
-kill -KILL -- "-$group" 2>/dev/null
+kill -KILL "-$group" 2>/dev/null
 """
 
 

@@ -7,12 +7,13 @@ server something it must answer, and give the link up when it has been silent fo
 from __future__ import annotations
 
 import socket
+import subprocess
 import threading
 import time
 from contextlib import suppress
 from typing import Any
 
-from paramiko import SSHException, Transport
+from paramiko import ProxyCommand, SSHException, Transport
 
 
 class Wire:
@@ -20,6 +21,7 @@ class Wire:
 
     def __init__(self, sock: Any) -> None:
         self._sock = sock
+        self._closed_once = threading.Event()
         self.heard = time.monotonic()
         # A gateway's channel and a proxy command have no such option; the gateway's own socket has.
         with suppress(AttributeError, OSError):
@@ -31,6 +33,22 @@ class Wire:
         if data:
             self.heard = time.monotonic()
         return data
+
+    def close(self) -> None:
+        """Close it once; a proxy command's second signal might hit another process."""
+        if not self._closed_once.is_set():
+            self._closed_once.set()
+            self._sock.close()
+
+    def reap(self) -> None:
+        """Collect a proxy command that was closed, and its pipes, which paramiko leaves lying about."""
+        if isinstance(self._sock, ProxyCommand):
+            self.close()
+            with self._sock.process as process:
+                try:
+                    process.wait(_STEP * 10)
+                except subprocess.TimeoutExpired:
+                    process.kill()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from io import StringIO
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from paramiko import (
     RSAKey,
     SSHClient,
     SSHException,
+    UnknownKeyType,
 )
 
 from amiforge.errors import AuthRefused, ConfigError, HostKeyMismatch
@@ -61,7 +61,7 @@ def public_key(text: str) -> PKey:
     kind, _, rest = text.strip().partition(" ")
     try:
         return PKey.from_type_string(kind, base64.b64decode(rest.split(" ")[0], validate=True))
-    except (SSHException, ValueError, binascii.Error, IndexError, KeyError) as error:
+    except (SSHException, UnknownKeyType, ValueError, IndexError) as error:
         raise ConfigError(
             f"not a public host key: {text[:60]!r}", reason=str(error), fix="give it as `ssh-ed25519 AAAA…`"
         ) from None
@@ -81,7 +81,7 @@ def private_key(key: Path | str) -> PKey:
         raise AuthRefused(f"{name} needs a passphrase", fix="ssh-add it, and name no key: the agent is asked") from None
     except OSError as error:
         raise ConfigError(f"cannot read {name}: {error.strerror}", fix="name the private key's file") from None
-    except (SSHException, ValueError, IndexError) as error:
+    except (SSHException, UnknownKeyType, ValueError, IndexError) as error:
         raise ConfigError(
             f"{name} is not a private key", reason=str(error), fix="name the private key's file"
         ) from None

@@ -129,7 +129,7 @@ class SshHost:
             heartbeat.stop()
         while isinstance(connection, fabric.Connection):
             with suppress(Exception):
-                connection.client.close()
+                _hang_up(connection)
             connection = connection.gateway
         if heartbeat:
             heartbeat.join()
@@ -237,6 +237,14 @@ class SshHost:
         if envelope.pid:
             with suppress(HostError, CommandTimedOut):
                 self.run(KILL_GROUP_OF.format(envelope.pid), timeout=_RELEASE)
+
+
+def _hang_up(hop: Any) -> None:
+    transport = hop.client.get_transport()
+    hop.client.close()
+    if transport is not None:
+        transport.join(_VERDICT)
+        transport.sock.reap()
 
 
 def _ignore(_data: bytes) -> None:

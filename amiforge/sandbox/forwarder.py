@@ -26,13 +26,14 @@ class Forwarder:
         delay: seconds each byte is on its way, in each direction; half a round trip.
 
     Attributes:
+        delay: as above; a change counts for what comes from then on.
         port: where it listens.
         connections: how many it has taken so far.
     """
 
     def __init__(self, host: str, port: int, *, delay: float = 0.0) -> None:
         self._target = (host, port)
-        self._delay = delay
+        self.delay = delay
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._flowing = threading.Event()
@@ -126,4 +127,4 @@ class Forwarder:
                 data = source.recv(_PIECE)
             except OSError:
                 data = b""
-            way.put((time.monotonic() + self._delay, data))
+            way.put((time.monotonic() + self.delay, data))
