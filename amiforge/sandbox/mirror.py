@@ -147,11 +147,13 @@ def _span(asked: str, size: int) -> tuple[int, int, str]:
     if not match or match.group(0) == "bytes=-":
         return 0, size, "200 OK"
     first, last = match.groups()
-    if not first:
-        return max(0, size - int(last)), size, "206 Partial Content"
-    if int(first) >= size:
+    start = int(first) if first else max(0, size - int(last))
+    end = min(int(last) + 1, size) if first and last else size
+    if first and last and int(last) < int(first):
+        return 0, size, "200 OK"
+    if start >= size:
         return 0, 0, "416 Range Not Satisfiable"
-    return int(first), min(int(last) + 1, size) if last else size, "206 Partial Content"
+    return start, end, "206 Partial Content"
 
 
 def _pieces(path: Path, start: int, end: int) -> Iterator[bytes]:

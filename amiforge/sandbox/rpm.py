@@ -198,7 +198,8 @@ def _sections(build: Build) -> str:
         f"%description -n {package.name}",
         f"Stand-in made by the amiforge sandbox: {package.summary}.",
     ]
-    for scriptlet, text in (("post", package.post), ("preun", package.preun), ("posttrans", package.posttrans)):
+    for scriptlet in ("post", "preun", "postun", "posttrans"):
+        text: str = getattr(package, scriptlet)
         if text:
             lines += [f"%{scriptlet} -n {package.name}", build.fill(text).replace("%", "%%")]
     lines.append(f"%files -n {package.name}")

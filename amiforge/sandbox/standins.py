@@ -62,6 +62,7 @@ class Package(Strict):
     modules: tuple[Module, ...] = ()
     post: str = Field("", description="sh text, run after the files are in place")
     preun: str = Field("", description="sh text, run before the files go")
+    postun: str = Field("", description="sh text, run after the files are gone")
     posttrans: str = Field("", description="sh text, run at the end of the transaction")
     security: str = Field("", description="advisory that the newest version is the fix of, as ALAS2023-2026-1200")
 

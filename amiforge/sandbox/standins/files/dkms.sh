@@ -108,7 +108,7 @@ case $action in
         rest=$(find "$tree/$module/$version" -mindepth 1 -maxdepth 1 -type d)
         [ -n "$rest" ] || rm -rf "${tree:?}/$module/$version"
         rmdir "$tree/$module" 2>/dev/null || : ;;
-    autoinstall)
+    autoinstall|kernel_postinst)
         status=0
         for kernel in ${kernels:-$(kernels_with_headers)}; do
             [ -d "/usr/src/kernels/$kernel" ] || continue
@@ -118,6 +118,13 @@ case $action in
                 done || status=11
         done
         exit $status ;;
+    kernel_prerm)
+        for kernel in $kernels; do
+            versions | while read -r module version; do
+                uninstall_one "$kernel"
+                rm -rf "${tree:?}/$module/$version/$kernel"
+            done
+        done ;;
     status)
         versions | while read -r module version; do
             found=
