@@ -1,0 +1,205 @@
+"""The endpoint as a WSGI application: moto's dispatcher behind one lock, with faults, a call log and our backend."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+import socket
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import parse_qs
+
+from moto.ec2.models import ec2_backends
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.ssm.models import Parameter, ssm_backends
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from amiforge.errors import UsageError
+from amiforge.sandbox.api.account import ACCOUNT_ID, Account
+from amiforge.sandbox.api.backend import SandboxBackend
+from amiforge.sandbox.api.calls import SandboxCalls
+from amiforge.sandbox.api.faults import Call, Traffic, refusal
+from amiforge.sandbox.api.records import now
+
+_LOG = logging.getLogger(__name__)
+
+_SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/aws4_request")
+_SERVICES = ("ec2", "ssm", "sts", "iam", "kms")
+_REGION = "us-east-1"
+_READING = ("Describe", "Get", "List")
+_ERROR_CODE = re.compile(rb"<Code>([^<]+)</Code>|\"__type\": ?\"([^\"]+)\"")
+
+Environ = dict[str, Any]
+StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+
+
+class _Connection(WSGIRequestHandler):
+    """A connection to a client; log lines are for failures only."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Write nothing about requests that were answered."""
+
+    def connection_dropped(self, error: BaseException, environ: Environ | None = None) -> None:
+        """Close for good what was dropped, instead of waiting for the next request on it."""
+        super().connection_dropped(error, environ)
+        self.close_connection = True
+
+
+def bind(app: Any, where: int | socket.socket = 0) -> BaseWSGIServer:
+    """Serve an application with one thread a connection, once `serve_forever` is called.
+
+    Args:
+        app: a WSGI application.
+        where: a port of 127.0.0.1 (0: any free one), or a bound socket.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    if isinstance(where, int):
+        return make_server("127.0.0.1", where, app, threaded=True, request_handler=_Connection)
+    host, port = where.getsockname()
+    return make_server(host, port, app, threaded=True, request_handler=_Connection, fd=where.detach())
+
+
+class App:
+    """The endpoint. Below `/amiforge/` it answers about itself; everything else is AWS."""
+
+    def __init__(self, account: Account, parameters: dict[str, str]) -> None:
+        self.account = account
+        self.traffic = Traffic()
+        ec2_backends.clear()
+        ssm_backends.clear()
+        ec2_backends.backend = self._region  # type: ignore[assignment]
+        _put_parameters(_REGION, parameters)
+        self._moto = DomainDispatcherApplication(create_backend_app)
+
+    def _region(self, region_name: str, account_id: str) -> SandboxBackend:
+        return SandboxBackend(region_name, account_id, self.account, SandboxCalls.dispatch)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        path = environ.get("PATH_INFO", "/")
+        if path.startswith("/amiforge/"):
+            return self._about_itself(environ, start_response, path.removeprefix("/amiforge/"))
+        return self._aws(environ, start_response)
+
+    def _about_itself(self, environ: Environ, start_response: StartResponse, what: str) -> Iterable[bytes]:
+        status: str = "200 OK"
+        value: object = None
+        try:
+            match environ["REQUEST_METHOD"], what:
+                case "GET", "health":
+                    value = self._health()
+                case "GET", "faults" | "calls":
+                    value = self.traffic.listing(what)
+                case "POST", "faults":
+                    self.traffic.order(_body(environ))
+                case "DELETE", "faults" | "calls":
+                    self.traffic.clear()
+                case _:
+                    status, value = "404 Not Found", {"error": f"nothing at /amiforge/{what}"}
+        except UsageError as error:
+            status, value = "400 Bad Request", {"error": error.message}
+        start_response(status, [("Content-Type", "application/json")])
+        return [json.dumps(value).encode()]
+
+    def _health(self) -> dict[str, Any]:
+        with self.account.lock:
+            states = {life.instance.id: life.instance.state for life in self.account.lives.values()}
+            images = sorted(image.id for image in self.account.images.values() if not image.current().deregistered)
+        return {"instances": states, "images": images}
+
+    def _aws(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        service, operation = _service(environ), _operation(environ)
+        mutating = not operation.startswith(_READING)
+        fault = self.traffic.hit(operation)
+        if fault and not fault.lost:
+            answer = refusal(service, fault.error, fault.message)
+            self.traffic.saw(Call(service, operation, mutating, fault.error))
+            return _answer(start_response, *answer)
+        if not service:
+            message = "AWS was not able to validate the provided access credentials"
+            return _answer(start_response, *refusal("ec2", "AuthFailure", message))
+        if service not in _SERVICES:
+            answer = refusal(service, "UnsupportedOperation", f"the sandbox has no service {service!r}")
+            return _answer(start_response, *answer)
+        status, headers, body = self._through_moto(service, operation, environ)
+        outcome = "lost" if fault else _outcome(status, body)
+        self.traffic.saw(Call(service, operation, mutating, outcome))
+        if fault:
+            raise ConnectionResetError(f"the answer to {operation} is lost, as ordered")
+        start_response(status, headers)
+        return [body]
+
+    def _through_moto(self, service: str, operation: str, environ: Environ) -> tuple[str, list[tuple[str, str]], bytes]:
+        caught: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def catch(status: str, headers: list[tuple[str, str]], _: object = None) -> None:
+            caught.append((status, headers))
+
+        with self.account.lock:
+            try:
+                body = b"".join(self._moto(environ, catch))
+                self.account.save()
+                return *caught[-1], body
+            except NotImplementedError as missing:
+                code, message = "UnsupportedOperation", f"The sandbox does not offer {operation}: {missing}"
+            except Exception as error:  # noqa: BLE001 - a fault of ours is the service's internal error
+                _LOG.exception("%s failed", operation)
+                code, message = "InternalError", f"{type(error).__name__}: {error}"
+        number, kind, content = refusal(service, code, message)
+        return f"{number} {code}", [("Content-Type", kind)], content
+
+
+def _answer(start_response: StartResponse, status: int, kind: str, body: bytes) -> Iterable[bytes]:
+    start_response(f"{status} Error", [("Content-Type", kind)])
+    return [body]
+
+
+def _body(environ: Environ) -> bytes:
+    """Read the request's body, and leave it to be read again."""
+    raw = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = io.BytesIO(raw)
+    return bytes(raw)
+
+
+def _service(environ: Environ) -> str:
+    scope = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
+    return scope[2] if scope else ""
+
+
+def _operation(environ: Environ) -> str:
+    if target := environ.get("HTTP_X_AMZ_TARGET"):
+        return str(target).rpartition(".")[2]
+    query = _body(environ).decode(errors="replace") or environ.get("QUERY_STRING", "")
+    return str(parse_qs(query).get("Action", [""])[0])
+
+
+def _outcome(status: str, body: bytes) -> str:
+    if status.startswith("2"):
+        return "ok"
+    found = _ERROR_CODE.search(body)
+    return (found[1] or found[2]).decode() if found else status
+
+
+def _put_parameters(region: str, parameters: dict[str, str]) -> None:
+    """Publish SSM parameters the way AWS does: readable by everyone, writable by nobody."""
+    known = ssm_backends[ACCOUNT_ID][region]._parameters  # noqa: SLF001 - moto refuses to write there
+    known.latest_amis_loaded = known.latest_ecs_amis_loaded = True  # moto's own lists name images that are not here
+    for name, value in parameters.items():
+        known[name] = [
+            Parameter(  # type: ignore[abstract]
+                account_id=ACCOUNT_ID,
+                name=name,
+                value=value,
+                parameter_type="String",
+                description=None,
+                allowed_pattern=None,
+                keyid=None,
+                last_modified_date=now(),
+                version=1,
+                data_type="aws:ec2:image",
+            )
+        ]

@@ -1,0 +1,105 @@
+"""Machines that really boot, for the API."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+from amiforge.sandbox.api.records import Device, ImageRecord
+from amiforge.sandbox.folder import Folder
+from amiforge.sandbox.layers import freeze
+from amiforge.sandbox.machine import Machine, Seed
+from amiforge.sandbox.sources import SourceImage
+
+#: Size of a source image's only volume, in GiB. Nothing enforces it.
+_SOURCE_SIZE = 20
+
+
+class BootedMachine:
+    """A machine of the sandbox as the API sees it."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    @property
+    def alive(self) -> bool:
+        """Whether its system runs, starts or ends."""
+        return self._machine.state != "stopped"
+
+    def start(self) -> None:
+        """Boot it."""
+        self._machine.start()
+
+    def stop(self, timeout: float) -> None:
+        """Power it off."""
+        self._machine.stop(timeout)
+
+    def reboot(self) -> None:
+        """Ask it to reboot."""
+        self._machine.reboot()
+
+    def kill(self) -> None:
+        """Cut its power."""
+        self._machine.kill()
+
+    def console(self) -> str:
+        """Give what it printed."""
+        return self._machine.console()
+
+    def freeze(self, image_id: str) -> None:
+        """Copy its writable layer into an image's."""
+        freeze(self._machine.upper, self._machine.folder.layer(image_id))
+
+    def remove(self) -> None:
+        """Delete it."""
+        self._machine.remove()
+
+
+class BootedMachines:
+    """The machines of one sandbox folder."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+
+    def create(
+        self, instance_id: str, layers: tuple[str, ...], *, address: str, user_data: bytes, public_keys: tuple[str, ...]
+    ) -> BootedMachine:
+        """Make a machine that is off."""
+        hostname = f"ip-{address.replace('.', '-')}"
+        seed = Seed(instance_id, hostname, address, user_data, public_keys)
+        paths = [layer_path(self._folder, name) for name in layers]
+        return BootedMachine(Machine.create(self._folder, instance_id, paths, seed))
+
+    def discard(self, image_id: str) -> None:
+        """Delete an image's directory."""
+        shutil.rmtree(self._folder.image(image_id), ignore_errors=True)
+
+
+def layer_path(folder: Folder, name: str) -> Path:
+    """Give where a layer lies: an image's by its id, any other by its path below the folder."""
+    return folder.layer(name) if name.startswith("ami-") else folder.path / name
+
+
+def layer_name(folder: Folder, path: Path) -> str:
+    """Give the name of a layer; `layer_path` leads back."""
+    owner = path.parent.name
+    return owner if folder.layer(owner) == path else str(path.relative_to(folder.path))
+
+
+def source_record(folder: Folder, source: SourceImage) -> ImageRecord:
+    """Give a source image as a record; its snapshot has the image's own number."""
+    snapshot_id = source.ami_id.replace("ami-", "snap-")
+    return ImageRecord(
+        id=source.ami_id,
+        name=source.name,
+        created=datetime.fromisoformat(source.creation_date),
+        layers=tuple(layer_name(folder, path) for path in source.layers),
+        devices=(Device(source.root_device, snapshot_id, size=_SOURCE_SIZE, iops=3000, throughput=125),),
+        description=source.description,
+        architecture=source.architecture,
+        root_device=source.root_device,
+        owner_id=source.owner_id,
+        owner_alias=source.owner_alias,
+        public=True,
+    )

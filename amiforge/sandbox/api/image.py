@@ -1,0 +1,182 @@
+"""Images and their snapshots as moto sees them, made from our records."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from moto.ec2.models.amis import Ami
+from moto.ec2.models.elastic_block_store import Snapshot, Volume
+
+from amiforge.sandbox.api.records import Device, ImageRecord
+
+if TYPE_CHECKING:
+    from amiforge.sandbox.api.backend import SandboxBackend
+
+
+class ImageSnapshot(Snapshot):
+    """The snapshot behind one device of an image; `status` is `pending` until the copy is finished."""
+
+    def __init__(self, backend: SandboxBackend, image: ImageRecord, device: Device) -> None:
+        volume = Volume(backend, "vol-ffffffff", device.size, zone=None, encrypted=device.encrypted)  # type: ignore[abstract]
+        super().__init__(
+            backend,
+            device.snapshot_id,
+            volume,
+            image.description or f"Created by CreateImage({image.source_instance_id}) for {image.id}",
+            encrypted=device.encrypted,
+            owner_id=image.owner_id,
+            from_ami=image.id,
+        )
+        self.start_time = image.created
+        self.add_tags(device.snapshot_tags)
+
+    @property
+    def progress(self) -> str:
+        """Give how much is copied, as far as anyone can say."""
+        return "100%" if self.status == "completed" else "0%"
+
+
+class SandboxImage(Ami):
+    """An image with the devices, dates and attributes of its record.
+
+    Does not run `Ami.__init__`, which would invent them.
+    """
+
+    def __init__(self, backend: SandboxBackend, record: ImageRecord) -> None:
+        self.record = record
+        self.ec2_backend = backend
+        self.id = record.id
+        self.state = "available"
+        self.state_reason: dict[str, str] | None = None
+        self.name = record.name
+        self.description = record.description
+        self.owner_id = record.owner_id
+        self.owner_alias = record.owner_alias
+        self.image_type = "machine"
+        self.image_location = f"{record.owner_alias or record.owner_id}/{record.name}"
+        self.architecture = record.architecture
+        self.virtualization_type = "hvm"
+        self.hypervisor = "xen"
+        self.platform = None
+        self.platform_details = "Linux/UNIX"
+        self.usage_operation = "RunInstances"
+        self.kernel_id = None
+        self.root_device_type = "ebs"
+        self.root_device_name = record.root_device
+        self.sriov = self.sriov_net_support = "simple"
+        self.ena_support = True
+        self.boot_mode = "uefi-preferred"
+        self.imds_support = record.imds_support
+        self.product_codes = set()
+        self.creation_date = record.created
+        self.instance_id = record.source_instance_id
+        self.source_image_id = record.source_image_id
+        self.source_image_region = record.region if record.source_image_id else None
+        self.deprecation_time: str | None = None
+        self.launch_permissions = [{"Group": "all"}] if record.public else []
+        self.add_tags(record.tags)
+        for device in record.devices:
+            backend.snapshots[device.snapshot_id] = ImageSnapshot(backend, record, device)
+
+    @property
+    def public(self) -> bool:
+        """Give whether anyone may launch it."""
+        return bool(self.is_public)
+
+    @property
+    def block_device_mappings(self) -> list[dict[str, Any]]:
+        """Give the devices as DescribeImages shows them."""
+        return [
+            {"DeviceName": device.name, "Ebs": {**_ebs(device), "SnapshotId": device.snapshot_id}}
+            for device in self.record.devices
+        ]
+
+    def get_filter_value(self, filter_name: str, method_name: str | None = None) -> Any:
+        """Give what a filter of DescribeImages compares with."""
+        match filter_name:
+            case "creation-date":
+                return self.creation_date.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+            case "root-device-type" | "root-device-name" | "image-type" | "hypervisor" | "description":
+                return getattr(self, filter_name.replace("-", "_"))
+            case "ena-support" | "is-public":
+                return "true" if filter_name == "ena-support" or self.is_public else "false"
+            case "block-device-mapping.snapshot-id":
+                return [device.snapshot_id for device in self.record.devices]
+            case _:
+                return super().get_filter_value(filter_name, method_name)
+
+    def settle(self, error: str) -> None:
+        """Leave the state `pending`: the image is available, or failed for the given reason."""
+        self.state = "failed" if error else "available"
+        self.state_reason = {"Code": "Server.InternalError", "Message": error} if error else None
+        self._set_snapshots("error" if error else "completed")
+
+    def pend(self) -> None:
+        """Say that its file system is still being copied."""
+        self.state = "pending"
+        self._set_snapshots("pending")
+
+    def _set_snapshots(self, status: str) -> None:
+        for device in self.record.devices:
+            if snapshot := self.ec2_backend.snapshots.get(device.snapshot_id):
+                snapshot.status = status
+
+    def current(self) -> ImageRecord:
+        """Give the record with what was changed since, through tags, attributes or deleted snapshots."""
+        backend = self.ec2_backend
+        devices = tuple(
+            replace(
+                device,
+                snapshot_tags=dict(backend.tags.get(device.snapshot_id, {})),
+                snapshot_deleted=device.snapshot_id not in backend.snapshots,
+            )
+            for device in self.record.devices
+        )
+        return replace(
+            self.record,
+            description=self.description or "",
+            imds_support=self.imds_support,
+            public=self.is_public,
+            tags=dict(backend.tags.get(self.id, {})),
+            devices=devices,
+            deregistered=backend.amis.get(self.id) is not self,
+        )
+
+
+def _ebs(device: Device) -> dict[str, Any]:
+    shown = {
+        "VolumeSize": device.size,
+        "VolumeType": device.volume_type,
+        "DeleteOnTermination": device.delete_on_termination,
+        "Encrypted": device.encrypted,
+        "Iops": device.iops,
+        "Throughput": device.throughput,
+    }
+    return {key: value for key, value in shown.items() if value is not None}
+
+
+def devices_of(instance: Any, snapshot_tags: dict[str, str], new_snapshot: Any) -> tuple[Device, ...]:
+    """Give the devices of an image made of an instance: one a volume, each with a new snapshot.
+
+    Args:
+        instance: a moto instance.
+        snapshot_tags: tags of all the snapshots.
+        new_snapshot: gives a fresh snapshot id.
+    """
+    volumes = instance.ec2_backend.volumes
+    return tuple(
+        Device(
+            name=name,
+            snapshot_id=new_snapshot(),
+            size=volume.size,
+            volume_type=volume.volume_type,
+            delete_on_termination=block.delete_on_termination,
+            encrypted=volume.encrypted,
+            iops=volume.iops,
+            throughput=volume.throughput,
+            snapshot_tags=snapshot_tags,
+        )
+        for name, block in instance.get_block_device_mapping
+        for volume in (volumes[block.volume_id],)
+    )

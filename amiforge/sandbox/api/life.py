@@ -1,0 +1,233 @@
+"""The life of one instance: what the API asks of its machine, in order, and what the machine does by itself."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+from typing import Protocol
+
+from moto.ec2.models.instances import Instance, StateReason
+
+from amiforge.sandbox.api.machines import Machine
+from amiforge.sandbox.endpoint import Delays
+
+_LOG = logging.getLogger(__name__)
+
+#: Seconds between two looks at a machine that is left alone, for power-offs from inside.
+_GLANCE = 0.2
+#: Seconds a machine gets to shut down in order.
+_SHUTDOWN = 60.0
+
+STATES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
+_BY_USER = "Client.UserInitiatedShutdown"
+_BY_ITSELF = "Client.InstanceInitiatedShutdown"
+_BROKEN = "Server.InternalError"
+_EXPLAINED = {
+    _BY_USER: "User initiated shutdown",
+    _BY_ITSELF: "Instance initiated shutdown",
+    _BROKEN: "Internal error on launch",
+}
+
+
+class Copy(Protocol):
+    """The image that a copy of a machine's file system becomes."""
+
+    @property
+    def id(self) -> str:
+        """Its image id."""
+
+    def settle(self, error: str) -> None:
+        """The copy is finished; `error` is empty when it worked."""
+
+
+class Household(Protocol):
+    """What a life needs from the account it belongs to."""
+
+    @property
+    def lock(self) -> AbstractContextManager[object]:
+        """The lock under which states change."""
+
+    @property
+    def delays(self) -> Delays:
+        """How long states last."""
+
+    def save(self) -> None:
+        """An image is finished; the caller holds the lock."""
+
+    def forget(self, life: Life) -> None:
+        """An instance is terminated; the caller holds the lock."""
+
+
+class Life:
+    """One instance and its machine. Orders are carried out one after the other by a thread of its own.
+
+    The instance's state is written only under the account's lock, first by the one who gives the order (`pending`,
+    `stopping`, `shutting-down`), then by this thread. What takes long is done without the lock.
+    """
+
+    def __init__(
+        self, instance: Instance, machine: Machine, layers: tuple[str, ...], address: str, account: Household
+    ) -> None:
+        self.instance = instance
+        self.machine = machine
+        self.layers = layers
+        self.address = address
+        self.copies: list[str] = []
+        self._has_run = False
+        self._account = account
+        self._orders: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._over = Event()
+        self._thread = Thread(target=self._live, name=instance.id, daemon=True)
+        self._thread.start()
+
+    # Orders. The caller holds the account's lock.
+
+    def start(self) -> None:
+        """Boot the machine: `pending`, then `running`."""
+        self._enter("pending")
+        self._orders.put(self._start)
+
+    def stop(self, *, force: bool = False) -> None:
+        """Shut the machine down: `stopping`, then `stopped`."""
+        self._enter("stopping", _BY_USER)
+        self._orders.put(self._kill_and_rest if force else self._stop)
+
+    def terminate(self) -> None:
+        """Remove the machine: `shutting-down`, then `terminated`; a shutdown under way is cut short."""
+        was_stopping = self.instance.state == "stopping"
+        self._enter("shutting-down", _BY_USER)
+        if was_stopping:
+            self.machine.kill()
+        self._orders.put(lambda: self._terminate(_BY_USER))
+
+    def reboot(self) -> None:
+        """Reboot the machine; the state stays `running`."""
+        self._orders.put(self._reboot)
+
+    def copy(self, image: Copy, *, reboot: bool) -> None:
+        """Freeze the file system into an image; a running machine is shut down for it when `reboot` is set."""
+        self.copies.append(image.id)
+        self._orders.put(lambda: self._copy(image, reboot=reboot))
+
+    def end(self) -> None:
+        """Kill and remove the machine now, whatever it does. The caller does not hold the lock."""
+        self._over.set()
+        self._orders.put(self._watch)
+        self.machine.kill()
+        self._thread.join()
+        self.machine.kill()
+        self.machine.remove()
+
+    # What the thread does.
+
+    def _live(self) -> None:
+        while not self._over.is_set():
+            try:
+                order = self._orders.get(timeout=_GLANCE)
+            except Empty:
+                order = self._watch
+            try:
+                order()
+            except Exception:  # noqa: BLE001 - a failed order must not end the instance's thread
+                _LOG.exception("%s: an order failed", self.instance.id)
+
+    def _watch(self) -> None:
+        if self.machine.alive:
+            return
+        with self._account.lock:
+            if self.instance.state != "running":
+                return
+            ends = self.instance.instance_initiated_shutdown_behavior == "terminate"
+            self._enter("shutting-down" if ends else "stopping", _BY_ITSELF)
+        if ends:
+            self._terminate(_BY_ITSELF)
+        else:
+            self._rest()
+
+    def _start(self) -> None:
+        if self.instance.state != "pending":
+            return
+        if self._boots():
+            self._over.wait(self._account.delays.pending)
+            self._settle("pending", "running", "")
+        elif self._has_run:
+            self._settle("pending", "stopped", _BROKEN)
+        else:
+            self._terminate(_BROKEN)
+
+    def _boots(self) -> bool:
+        try:
+            self.machine.start()
+        except Exception:  # noqa: BLE001 - whatever it was, EC2 tells it as a state
+            _LOG.exception("%s: its machine does not start", self.instance.id)
+            return False
+        self._has_run = True
+        return True
+
+    def _stop(self) -> None:
+        if self.instance.state == "stopping":
+            self.machine.stop(_SHUTDOWN)
+        self._rest()
+
+    def _kill_and_rest(self) -> None:
+        self.machine.kill()
+        self._rest()
+
+    def _rest(self) -> None:
+        self._over.wait(self._account.delays.stopping)
+        self._settle("stopping", "stopped")
+
+    def _reboot(self) -> None:
+        if self.instance.state == "running":
+            self.machine.reboot()
+
+    def _terminate(self, reason: str) -> None:
+        self.machine.kill()
+        self._over.wait(self._account.delays.shutting_down)
+        self.machine.remove()
+        with self._account.lock:
+            if self.instance.state != "terminated":
+                self.instance.terminate()
+                self.instance.nics[0].public_ip = None
+                self._enter("terminated", reason)
+            self._over.set()
+            self._account.forget(self)
+
+    def _copy(self, image: Copy, *, reboot: bool) -> None:
+        error = ""
+        pause = reboot and self.machine.alive
+        try:
+            if pause:
+                self.machine.stop(_SHUTDOWN)
+            self.machine.freeze(image.id)
+            self._over.wait(self._account.delays.image)
+        except Exception as failure:  # noqa: BLE001 - whatever it was, EC2 tells it as a state
+            _LOG.exception("%s: no image %s of it", self.instance.id, image.id)
+            error = str(failure) or type(failure).__name__
+        if pause and self.instance.state == "running":
+            self._boots()
+        with self._account.lock:
+            self.copies.remove(image.id)
+            image.settle(error)
+            self._account.save()
+
+    def _settle(self, before: str, after: str, reason: str | None = None) -> None:
+        with self._account.lock:
+            if self.instance.state == before:
+                self._enter(after, self.instance.state_reason.code if reason is None else reason)
+
+    def _enter(self, state: str, reason: str = "") -> None:
+        instance = self.instance
+        instance.instance_state.name, instance.instance_state.code = state, STATES[state]
+        instance.state_reason = StateReason(f"{reason}: {_EXPLAINED[reason]}", reason) if reason else StateReason()
+        instance._reason = _transition(reason)  # noqa: SLF001 - moto has no public way
+
+
+def _transition(reason: str) -> str:
+    if reason != _BY_USER:
+        return f"{reason}: {_EXPLAINED[reason]}" if reason == _BROKEN else ""
+    return f"User initiated ({datetime.now(UTC):%Y-%m-%d %H:%M:%S} GMT)"

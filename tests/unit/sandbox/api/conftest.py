@@ -1,0 +1,41 @@
+"""An endpoint in this process, on the loopback interface, in front of machines that only pretend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from amiforge.sandbox.api.account import Account
+from amiforge.sandbox.api.app import App, bind
+from amiforge.sandbox.api.records import ImageRecords
+from tests.unit.sandbox.api.fakes import PARAMETER, SOURCE, Cloud, FakeAddresses, FakeMachines
+
+
+@pytest.fixture
+def open_cloud(tmp_path: Path) -> Iterator[Callable[[], Cloud]]:
+    """Open an endpoint over the same folder, as often as wanted; the last one opened is the one that lives."""
+    opened: list[tuple[Any, App]] = []
+
+    def open_() -> Cloud:
+        machines = FakeMachines(tmp_path / "images")
+        account = Account(machines, ImageRecords(tmp_path / "images"), FakeAddresses(), (SOURCE,))
+        app = App(account, {PARAMETER: SOURCE.id})
+        server = bind(app)
+        Thread(target=server.serve_forever, daemon=True).start()
+        opened.append((server, app))
+        return Cloud(f"http://127.0.0.1:{server.server_port}", machines)
+
+    yield open_
+    for server, app in opened:
+        server.shutdown()
+        server.server_close()
+        app.account.close()
+
+
+@pytest.fixture
+def cloud(open_cloud: Callable[[], Cloud]) -> Cloud:
+    return open_cloud()

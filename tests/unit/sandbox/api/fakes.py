@@ -1,0 +1,172 @@
+"""Machines that only pretend, and an endpoint in front of them seen through boto3."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from amiforge.sandbox.api.records import Device, ImageRecord
+
+SOURCE = ImageRecord(
+    id="ami-0source",
+    name="al2023-ami-2023.9-x86_64",
+    created=datetime(2025, 9, 1, tzinfo=UTC),
+    layers=("ami-0source",),
+    devices=(Device("/dev/xvda", "snap-0source", size=20, throughput=125, iops=3000),),
+    owner_id="137112412989",
+    owner_alias="amazon",
+    public=True,
+)
+PARAMETER = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-6.12-x86_64"
+
+
+@dataclass(eq=False)
+class FakeMachine:
+    instance_id: str
+    layers: tuple[str, ...]
+    address: str
+    user_data: bytes
+    public_keys: tuple[str, ...]
+    images: Path
+    alive: bool = False
+    boots: int = 0
+    removed: bool = False
+    broken: str = ""
+    #: Cleared to make a shutdown or a copy last.
+    quick: Event = field(default_factory=Event)
+
+    def start(self) -> None:
+        if self.broken:
+            raise RuntimeError(self.broken)
+        self.alive, self.boots = True, self.boots + 1
+
+    def stop(self, timeout: float) -> None:
+        self.quick.wait(timeout)
+        self.alive = False
+
+    def reboot(self) -> None:
+        self.boots += 1
+
+    def kill(self) -> None:
+        self.quick.set()
+        self.alive = False
+
+    def console(self) -> str:
+        return f"boot {self.boots} of {self.instance_id}: naïve\n"
+
+    def freeze(self, image_id: str) -> None:
+        self.quick.wait(10)
+        if self.broken:
+            raise RuntimeError(self.broken)
+        (self.images / image_id / "layer").mkdir(parents=True)
+
+    def remove(self) -> None:
+        self.removed = True
+
+
+@dataclass
+class FakeMachines:
+    images: Path
+    made: dict[str, FakeMachine] = field(default_factory=dict)
+    discarded: list[str] = field(default_factory=list)
+    broken: str = ""
+
+    def create(
+        self, instance_id: str, layers: tuple[str, ...], *, address: str, user_data: bytes, public_keys: tuple[str, ...]
+    ) -> FakeMachine:
+        machine = FakeMachine(instance_id, layers, address, user_data, public_keys, self.images, broken=self.broken)
+        machine.quick.set()
+        self.made[instance_id] = machine
+        return machine
+
+    def discard(self, image_id: str) -> None:
+        self.discarded.append(image_id)
+        layer = self.images / image_id / "layer"
+        if layer.exists():
+            layer.rmdir()
+        (self.images / image_id).rmdir()
+
+
+class FakeAddresses:
+    def __init__(self) -> None:
+        self._numbers = count(1)
+        self.free: list[str] = []
+
+    def take(self) -> str:
+        return f"127.1.0.{next(self._numbers)}"
+
+    def give_back(self, address: str) -> None:
+        self.free.append(address)
+
+
+@dataclass
+class Cloud:
+    """A running endpoint and what is behind it."""
+
+    url: str
+    machines: FakeMachines
+    clients: dict[str, Any] = field(default_factory=dict)
+
+    def client(self, service: str = "ec2") -> Any:
+        """Give a client that calls once and does not try again."""
+        if service not in self.clients:
+            self.clients[service] = boto3.client(
+                service,  # type: ignore[call-overload]
+                endpoint_url=self.url,
+                region_name="us-east-1",
+                aws_access_key_id="sandbox",
+                aws_secret_access_key="sandbox",  # noqa: S106
+                config=Config(retries={"total_max_attempts": 1, "mode": "standard"}),
+            )
+        return self.clients[service]
+
+    def launch(self, **options: Any) -> Any:
+        wanted = {"ImageId": SOURCE.id, "InstanceType": "m6i.large", "MinCount": 1, "MaxCount": 1, **options}
+        return self.client().run_instances(**wanted)["Instances"][0]
+
+    def instance(self, instance_id: str) -> Any:
+        return self.client().describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]
+
+    def state(self, instance_id: str) -> str:
+        return str(self.instance(instance_id)["State"]["Name"])
+
+    def reach(self, instance_id: str, state: str) -> Any:
+        until(lambda: self.state(instance_id) == state)
+        return self.instance(instance_id)
+
+    def image(self, image_id: str) -> Any:
+        return self.client().describe_images(ImageIds=[image_id])["Images"][0]
+
+    def running(self, **options: Any) -> str:
+        instance_id = str(self.launch(**options)["InstanceId"])
+        self.reach(instance_id, "running")
+        return instance_id
+
+    def baked(self, name: str = "baked", **options: Any) -> tuple[str, str]:
+        instance_id = self.running()
+        image_id = str(self.client().create_image(InstanceId=instance_id, Name=name, **options)["ImageId"])
+        until(lambda: self.image(image_id)["State"] != "pending")
+        return instance_id, image_id
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline, "it did not come true within 10 s"
+        time.sleep(0.01)
+
+
+def refused(error: pytest.ExceptionInfo[ClientError]) -> str:
+    """Give the code that a call was refused with."""
+    return str(error.value.response["Error"]["Code"])
