@@ -14,7 +14,7 @@ import pytest
 
 from amiforge.sandbox import cgroups
 from amiforge.sandbox.folder import Folder
-from amiforge.sandbox.layers import freeze, run_in
+from amiforge.sandbox.layers import PRIVATE, freeze, run_in
 from amiforge.sandbox.machine import Machine, Seed, cleanup
 from amiforge.sandbox.process import Process
 from amiforge.sandbox.requirements import missing_requirements
@@ -240,6 +240,22 @@ def test_stop_right_after_start_is_heard(root: Path, launch: Launch) -> None:
     machine.stop(timeout=30)
     assert machine.state == "stopped"
     assert "Powering off" in machine.console()
+
+
+def test_machine_whose_starter_was_killed_ends_too(root: Path, folder: Folder, launch: Launch) -> None:
+    machine, _ = launch(root)
+    machine.kill()
+    listener, started = os.pipe()
+    os.close(listener)
+    module = [sys.executable, "-m", "amiforge.sandbox.supervisor"]
+    arguments = [str(folder.path), machine.instance_id, str(started)]
+    ended = subprocess.run([*PRIVATE, *module, *arguments], pass_fds=[started], capture_output=True, check=False)
+    os.close(started)
+    assert b"BrokenPipeError" in ended.stderr
+    assert machine.state == "stopped"
+    cleanup(folder)
+    assert not processes_of(machine)
+    assert not cgroups_of(machine)
 
 
 def test_cleanup_kills_machines_and_remove_deletes_them(root: Path, folder: Folder, launch: Launch) -> None:

@@ -16,8 +16,10 @@ rm -rf /var/cache/apt/* /var/lib/apt/lists/* /var/log/apt /var/log/*.log
 groupadd --system --force wheel
 mkdir -p /etc/yum.repos.d /boot
 
-# No terminal, no network configuration and no device events here; package upkeep is not this machine's affair.
+# No terminal, no network configuration and no device events here.
 systemctl --quiet mask \
     getty.target console-getty.service systemd-pstore.service systemd-networkd.service \
-    cloud-init-hotplugd.socket cloud-init-hotplugd.service \
+    cloud-init-hotplugd.socket cloud-init-hotplugd.service
+# Upkeep of Debian's packages and of disks is not this machine's affair.
+systemctl --quiet disable \
     apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer
