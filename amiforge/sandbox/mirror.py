@@ -1,6 +1,7 @@
 """The artifact mirror: what vendors serve at `https://host/path` lies at `{mirror}/host/path`, as stand-ins.
 
-Built once for each state of the stand-in data and kept. A machine of the sandbox finds it at `MIRROR_ADDRESS`.
+Built once for each state of the stand-in data and kept. Each sandbox has a mirror of its own, with a key and an address
+that stay: what an image trusts, and where it looks, is still there when the stand-ins have changed.
 """
 
 from __future__ import annotations
@@ -23,33 +24,13 @@ from pydantic import Field
 from amiforge.sandbox.artifacts import artifacts, document
 from amiforge.sandbox.folder import Folder
 from amiforge.sandbox.rpm import SigningKey, build_packages, build_repository
-from amiforge.sandbox.standins import (
-    MIRROR_ADDRESS,
-    NOTICE,
-    STANDINS,
-    Build,
-    Strict,
-    builds,
-    fingerprint,
-    packages,
-    read_toml,
-)
-
-__all__ = [
-    "MIRROR_ADDRESS",
-    "NOTICE",
-    "WsgiApp",
-    "build_mirror",
-    "digests",
-    "key_file",
-    "mirror_app",
-    "repository_folder",
-]
+from amiforge.sandbox.standins import STANDINS, Build, Strict, builds, fingerprint, packages, read_toml
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 WsgiApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 _DIGESTS = "digests.json"
+_KEY_FILE = "mirror-key.gpg"
 _UNSERVED = "unserved"
 _PIECE = 1 << 18
 
@@ -68,6 +49,15 @@ def repositories() -> tuple[Repository, ...]:
     return tuple(Repository.model_validate(entry) for entry in entries)
 
 
+def mirror_address(folder: Folder) -> str:
+    """Give where the machines of a sandbox find its mirror: a loopback address made from the folder's path.
+
+    It is part of the images, as a vendor's is. Two sandboxes must not share one: their keys differ.
+    """
+    third, fourth = hashlib.sha256(str(folder.path.resolve()).encode()).digest()[:2]
+    return f"http://127.2.{third}.{max(1, min(fourth, 254))}:8080"
+
+
 def build_mirror(folder: Folder) -> Path:
     """Give the mirror's documents, made on first use and whenever the stand-in data changed. Takes some seconds.
 
@@ -77,11 +67,13 @@ def build_mirror(folder: Folder) -> Path:
         ConfigError: the stand-in data is wrong.
     """
     with _locked(folder):
-        stamp = fingerprint()
+        address = mirror_address(folder)
+        stamp = f"{fingerprint()} {address}"
         if _stamp(folder) != stamp:
             with tempfile.TemporaryDirectory(dir=folder.path, prefix=".mirror-") as name:
                 new = Path(name) / "mirror"
-                _fill(new, Path(name))
+                with SigningKey.kept(folder.path / _KEY_FILE) as key:
+                    _fill(new, Path(name), address, key)
                 (new / _DIGESTS).write_text(json.dumps({"stamp": stamp, "sha256": _hash_all(new)}, indent=1))
                 _replace(folder.mirror, new)
     return folder.mirror
@@ -170,24 +162,23 @@ def _document(root: Path, path: str) -> Path | None:
     return target if target.is_relative_to(root.resolve()) and target.is_file() else None
 
 
-def _fill(mirror: Path, work: Path) -> None:
-    wanted = tuple(builds(packages()))
+def _fill(mirror: Path, work: Path, address: str, key: SigningKey) -> None:
+    wanted = tuple(builds(packages(), address))
     folders = {repository.name: repository_folder(mirror, repository.name) for repository in repositories()}
     rpms = build_packages(wanted, folders, work / "rpmbuild")
-    with SigningKey.temporary() as key:
-        key.sign_packages(rpms.values())
-        for path in _key_paths():
-            _write(mirror / path, key.public().encode())
-        _fill_repositories(mirror, wanted)
-        _fill_artifacts(mirror, rpms, key)
+    key.sign_packages(rpms.values())
+    for path in _key_paths():
+        _write(mirror / path, key.public().encode())
+    _fill_repositories(mirror, wanted, address)
+    _fill_artifacts(mirror, rpms, key)
 
 
-def _fill_repositories(mirror: Path, wanted: Sequence[Build]) -> None:
+def _fill_repositories(mirror: Path, wanted: Sequence[Build], address: str) -> None:
     for repository in repositories():
         members = [build for build in wanted if build.package.repository == repository.name]
         build_repository(repository_folder(mirror, repository.name), members)
         for path in repository.mirror_lists:
-            _write(mirror / path, f"{MIRROR_ADDRESS}/{repository.path}/\n".encode())
+            _write(mirror / path, f"{address}/{repository.path}/\n".encode())
 
 
 def _fill_artifacts(mirror: Path, rpms: Mapping[str, Path], key: SigningKey) -> None:

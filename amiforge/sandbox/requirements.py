@@ -24,6 +24,7 @@ PACKAGES = MappingProxyType(
         "mount": "mount",
         "rpmbuild": "rpm",
         "createrepo_c": "createrepo-c",
+        "gpg": "gpg",
         "ssh": "openssh-client",
     }
 )

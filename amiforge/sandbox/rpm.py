@@ -16,20 +16,41 @@ from xml.sax.saxutils import escape, quoteattr
 from amiforge.errors import CommandFailed, SandboxUnavailable
 from amiforge.sandbox.standins import Build
 
-#: What building the mirror needs, by the Debian package that has it.
-PROGRAMS = {"rpmbuild": "rpm", "rpmsign": "rpm", "createrepo_c": "createrepo-c", "gpg": "gnupg"}
-
 _KEY_NAME = "amiforge sandbox"
 _DATE = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 class SigningKey:
-    """A signing key that lives as long as one build: its secret half never leaves a temporary folder."""
+    """The key that everything in a mirror is signed with, ready for use in a home of its own."""
 
     def __init__(self, home: Path) -> None:
         self._gpg = ("gpg", "--homedir", str(home), "--batch", "--quiet", "--no-tty")
         self._home = home
+
+    @classmethod
+    @contextmanager
+    def kept(cls, secret: Path) -> Iterator[SigningKey]:
+        """Take the key from a file, made on first use; removes whatever gpg starts for it."""
+        # not below the sandbox's folder: gpg-agent's socket path must stay under 108 characters
+        with tempfile.TemporaryDirectory(prefix="amiforge-key-") as name:
+            key = cls(Path(name))
+            try:
+                if secret.exists():
+                    run(*key._gpg, "--import", str(secret))
+                else:
+                    key._make(secret)
+                yield key
+            finally:
+                run("gpgconf", "--homedir", name, "--kill", "all")
+
+    def _make(self, secret: Path) -> None:
         run(*self._gpg, "--passphrase", "", "--quick-generate-key", _KEY_NAME, "rsa2048", "sign", "never")
+        exported = self._home / secret.name
+        run(*self._gpg, "--output", str(exported), "--export-secret-keys", _KEY_NAME)
+        new = secret.with_name(f".{secret.name}.new")
+        new.touch(0o600)
+        new.write_bytes(exported.read_bytes())
+        new.replace(secret)
 
     def public(self) -> str:
         """Give the public half, armored."""
@@ -45,22 +66,6 @@ class SigningKey:
         defines = (f"_gpg_name {_KEY_NAME}", f"_gpg_path {self._home}", f"__gpg {shutil.which('gpg')}")
         run("rpmsign", *(word for line in defines for word in ("--define", line)), "--addsign", *map(str, paths))
 
-    @classmethod
-    @contextmanager
-    def temporary(cls) -> Iterator[SigningKey]:
-        """Make a key, and remove it with everything gpg started for it."""
-        # not below the sandbox's folder: gpg-agent's socket path must stay under 108 characters
-        with tempfile.TemporaryDirectory(prefix="amiforge-key-") as name:
-            try:
-                yield cls(Path(name))
-            finally:
-                run("gpgconf", "--homedir", name, "--kill", "all")
-
-
-def missing_programs() -> dict[str, str]:
-    """Give the programs this machine lacks for building packages, by the Debian package that has each."""
-    return {program: package for program, package in PROGRAMS.items() if shutil.which(program) is None}
-
 
 def run(*argv: str, cwd: Path | None = None) -> str:
     """Run a program and give its standard output.
@@ -72,10 +77,7 @@ def run(*argv: str, cwd: Path | None = None) -> str:
     try:
         done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        package = PROGRAMS.get(argv[0], argv[0])
-        raise SandboxUnavailable(
-            f"{argv[0]} is needed to build the sandbox's packages", fix=f"apt-get install {package}"
-        ) from None
+        raise SandboxUnavailable(f"building the sandbox's packages needs the program {argv[0]}") from None
     if done.returncode:
         raise CommandFailed(f"{argv[0]} failed", ran=" ".join(argv)[:500], output=(done.stdout + done.stderr)[-2000:])
     return done.stdout

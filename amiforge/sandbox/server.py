@@ -25,7 +25,7 @@ from amiforge.sandbox.api.booted import BootedMachines, source_record
 from amiforge.sandbox.api.records import ImageRecords
 from amiforge.sandbox.endpoint import Delays, Endpoint
 from amiforge.sandbox.folder import Folder
-from amiforge.sandbox.mirror import MIRROR_ADDRESS, mirror_app
+from amiforge.sandbox.mirror import mirror_address, mirror_app
 from amiforge.sandbox.process import Process
 from amiforge.sandbox.sources import SourceImage, source_images
 
@@ -45,10 +45,10 @@ def main(arguments: Sequence[str]) -> None:
     folder = Folder(options.folder)
     Process.of("self").write(folder.pid_file("server"))  # type: ignore[union-attr]
     account, app = _open(folder, Delays(**json.loads(options.delays)))
-    servers = [bind(app, options.port), bind(mirror_app(folder), _mirror_socket())]
+    servers = [bind(app, options.port), bind(mirror_app(folder), _mirror_socket(folder))]
     for server in servers:
         Thread(target=server.serve_forever, daemon=True).start()
-    Endpoint(f"http://127.0.0.1:{servers[0].server_port}", MIRROR_ADDRESS).write(folder.server_json)
+    Endpoint(f"http://127.0.0.1:{servers[0].server_port}", mirror_address(folder)).write(folder.server_json)
     _LOG.info("serving %s", folder.path)
     os.write(options.ready, b"1")
     os.close(options.ready)
@@ -83,11 +83,11 @@ def parameters(sources: Sequence[SourceImage]) -> dict[str, str]:
     return ids | {name: value for source in sources for name, value in source.values}
 
 
-def _mirror_socket() -> socket.socket:
-    """Bind the mirror's address. Several sandboxes share it: their mirrors hold the same documents."""
-    where = urlsplit(MIRROR_ADDRESS)
+def _mirror_socket(folder: Folder) -> socket.socket:
+    """Bind the mirror's address, which is this sandbox's own."""
+    where = urlsplit(mirror_address(folder))
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((where.hostname, where.port))
     return listener
 

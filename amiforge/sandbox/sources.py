@@ -13,7 +13,7 @@ from pydantic import Field
 
 from amiforge.sandbox import layers
 from amiforge.sandbox.folder import Folder
-from amiforge.sandbox.mirror import build_mirror, key_file, repository_folder
+from amiforge.sandbox.mirror import build_mirror, key_file, mirror_address, repository_folder
 from amiforge.sandbox.root import build_root
 from amiforge.sandbox.standins import STANDINS, Strict, fingerprint, read_toml
 from amiforge.shell import quote
@@ -81,14 +81,14 @@ def build_sources(folder: Folder) -> None:
     source_images(folder)
 
 
-def image_id(data: SourceData, below: Path) -> str:
+def image_id(folder: Folder, data: SourceData, below: Path) -> str:
     """Give the id of a source image: the same one as long as it would be made in the same way."""
-    recipe = json.dumps([data.model_dump(), fingerprint(), below.parent.name, below.name])
+    recipe = json.dumps([data.model_dump(), fingerprint(), mirror_address(folder), below.parent.name, below.name])
     return f"ami-{hashlib.sha256(recipe.encode()).hexdigest()[:17]}"
 
 
 def _source_image(folder: Folder, data: SourceData, below: tuple[Path, ...], mirror: Path) -> SourceImage:
-    ami_id = image_id(data, below[0])
+    ami_id = image_id(folder, data, below[0])
     if not folder.layer(ami_id).exists():
         _make_layer(folder, ami_id, data, below, mirror)
     return SourceImage(

@@ -23,9 +23,6 @@ STANDINS = Path(__file__).parent / "standins"
 #: Shown by the console wherever the sandbox is used.
 NOTICE = "Sandbox: vendor payloads (kernel, driver, EFA, Lustre, AWS CLI) are stand-ins: names and versions only."
 
-#: Where every machine finds the artifact mirror: one loopback address that all machines of the sandbox share.
-MIRROR_ADDRESS = "http://127.1.255.254:8080"
-
 Arch = Literal["x86_64", "noarch"]
 
 
@@ -69,11 +66,12 @@ class Package(Strict):
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """One version of a package: what becomes one rpm."""
+    """One version of a package: what becomes one rpm. `mirror` is where the machines find the mirror."""
 
     package: Package
     version: str
     release: str
+    mirror: str
 
     @property
     def name(self) -> str:
@@ -93,7 +91,7 @@ class Build:
             "RELEASE": self.release,
             "EVR": f"{self.package.epoch}:{self.version}-{self.release}",
             "KERNEL": f"{self.version}-{self.release}.{self.package.arch}",
-            "MIRROR": MIRROR_ADDRESS,
+            "MIRROR": self.mirror,
             "VERMAGIC_OFFSET": str(kmod.VERMAGIC_OFFSET),
         }
         for token, value in tokens.items():
@@ -138,8 +136,8 @@ def packages(folder: Path = STANDINS / "packages") -> tuple[Package, ...]:
     return tuple(found)
 
 
-def builds(catalog: tuple[Package, ...]) -> Iterator[Build]:
-    """Give one build a version of every package.
+def builds(catalog: tuple[Package, ...], mirror: str) -> Iterator[Build]:
+    """Give one build a version of every package, for machines that find the mirror at an address.
 
     Raises:
         ConfigError: a version has no release part.
@@ -149,7 +147,7 @@ def builds(catalog: tuple[Package, ...]) -> Iterator[Build]:
             version, dash, release = text.partition("-")
             if not dash or "-" in release:
                 raise ConfigError(f"stand-in {package.name}: version {text!r} is not version-release")
-            yield Build(package, version, release)
+            yield Build(package, version, release, mirror)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

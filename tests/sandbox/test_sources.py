@@ -108,6 +108,14 @@ def test_signatures_beside_downloads_verify_with_the_key_at_the_vendors_address(
     assert subprocess.run(verify, capture_output=True, check=False).returncode == 0
 
 
+def test_a_mirror_made_again_has_the_same_key(folder: Folder, tmp_path: Path) -> None:
+    other = Folder(tmp_path / "other")
+    key = key_file(build_mirror(other)).read_bytes()
+    (other.mirror / "digests.json").unlink()
+    assert key_file(build_mirror(other)).read_bytes() == key != key_file(folder.mirror).read_bytes()
+    assert (other.path / "mirror-key.gpg").stat().st_mode & 0o777 == 0o600
+
+
 def test_both_images_call_themselves_amazon_linux_2023(plain: Shell) -> None:
     answer = plain('. /etc/os-release; echo "$ID $VERSION_ID $PRETTY_NAME"; cat /etc/system-release; rpm -q kernel6.12')
     assert answer.splitlines() == [

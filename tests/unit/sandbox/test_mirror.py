@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from amiforge.sandbox.folder import Folder
-from amiforge.sandbox.mirror import MIRROR_ADDRESS, mirror_app, repositories
+from amiforge.sandbox.mirror import mirror_address, mirror_app, repositories
 
 CONTENT = bytes(range(256)) * 4096
 
@@ -91,8 +91,11 @@ def test_writing_is_refused(client: Client) -> None:
     assert client.status == "405 Method Not Allowed"
 
 
-def test_machines_find_the_mirror_on_a_loopback_address() -> None:
-    assert MIRROR_ADDRESS.startswith("http://127.")
+def test_each_sandbox_has_a_loopback_address_for_its_mirror_that_stays() -> None:
+    addresses = {mirror_address(Folder(Path(f"/sandbox/{number}"))) for number in range(50)}
+    assert len(addresses) == 50
+    assert all(address.startswith("http://127.2.") for address in addresses)
+    assert mirror_address(Folder(Path("/sandbox/1"))) == mirror_address(Folder(Path("/sandbox/other/../1")))
 
 
 def test_every_repository_that_is_served_has_mirror_lists_for_the_locked_release_and_latest() -> None:

@@ -8,10 +8,12 @@ from xml.etree import ElementTree as ET
 from amiforge.sandbox.rpm import batched, spec, updateinfo
 from amiforge.sandbox.standins import Build, Package, builds, packages
 
+MIRROR = "http://127.0.0.1:8080"
+
 
 def make(name: str = "a", *versions: str, **fields: object) -> list[Build]:
     values = {"name": name, "repository": "core", "versions": versions or ("1-1",), "summary": "s", **fields}
-    return list(builds((Package.model_validate(values),)))
+    return list(builds((Package.model_validate(values),), MIRROR))
 
 
 def test_two_versions_of_a_package_are_built_apart() -> None:
@@ -25,7 +27,7 @@ def test_two_packages_with_the_same_file_are_built_apart() -> None:
 
 
 def test_the_whole_catalog_takes_few_batches_and_loses_nothing() -> None:
-    wanted = list(builds(packages()))
+    wanted = list(builds(packages(), MIRROR))
     batches = batched(wanted)
     assert sorted(build.name for batch in batches for build in batch) == sorted(build.name for build in wanted)
     assert len(batches) < 10

@@ -13,7 +13,8 @@ from amiforge.sandbox.mirror import repositories
 from amiforge.sandbox.sources import descriptions
 from amiforge.sandbox.standins import STANDINS, Build, Package, builds, packages
 
-CATALOG = tuple(builds(packages()))
+MIRROR = "http://127.0.0.1:8080"
+CATALOG = tuple(builds(packages(), MIRROR))
 PACKAGE = '[[package]]\nname = "jq"\nrepository = "core"\nversions = ["{version}"]\nsummary = "JSON"\n{more}'
 
 
@@ -129,10 +130,10 @@ def test_what_is_not_toml_is_refused_with_its_place(tmp_path: Path) -> None:
 
 def test_a_version_without_a_release_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"stand-in jq: version '1\.7' is not version-release"):
-        tuple(builds(packages(write(tmp_path, version="1.7"))))
+        tuple(builds(packages(write(tmp_path, version="1.7")), MIRROR))
 
 
 def test_texts_are_filled_with_version_release_and_epoch() -> None:
     package = Package(name="a", repository="core", versions=("1.2-3.amzn",), epoch=4, summary="s")
-    build = next(builds((package,)))
+    build = next(builds((package,), MIRROR))
     assert build.fill("@NAME@ @EVR@ @KERNEL@ @VERSION@ @RELEASE@") == "a 4:1.2-3.amzn 1.2-3.amzn.x86_64 1.2 3.amzn"
