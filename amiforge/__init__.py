@@ -1,7 +1,8 @@
 """Bake Amazon Machine Images for self-managed ML clusters, in plain Python.
 
-The names below are what other code builds on. Each is imported when it is first used, so that `import amiforge` costs
-next to nothing.
+The names below are what other code builds on, together with those of `amiforge.recipes`, `amiforge.resources`,
+`amiforge.host`, `amiforge.bake` and `amiforge.verify`. Each is imported when it is first used, so that
+`import amiforge` costs next to nothing.
 """
 
 from __future__ import annotations
@@ -11,14 +12,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from amiforge.bake import bake
     from amiforge.engine.apply import apply, plan
     from amiforge.errors import AmiforgeError
+    from amiforge.recipes.outline import outline
     from amiforge.recipes.recipe import Recipe
     from amiforge.tasks.task import Check, Task
-    from amiforge.verify.runner import verify
 
-__all__ = ["AmiforgeError", "Check", "Recipe", "Task", "apply", "bake", "plan", "verify"]
+__all__ = ["AmiforgeError", "Check", "Recipe", "Task", "apply", "outline", "plan"]
 
 _HOME = MappingProxyType(
     {
@@ -27,9 +27,8 @@ _HOME = MappingProxyType(
         "Recipe": "amiforge.recipes.recipe",
         "Task": "amiforge.tasks.task",
         "apply": "amiforge.engine.apply",
-        "bake": "amiforge.bake",
+        "outline": "amiforge.recipes.outline",
         "plan": "amiforge.engine.apply",
-        "verify": "amiforge.verify.runner",
     }
 )
 

@@ -175,7 +175,7 @@ class Board:
     def finish(self, state: State, at: float) -> None:
         """Bring every row that still runs to this end."""
         for row in list(self.root.running()):
-            row.close(state, at - (row.started or at), row.detail)
+            row.close(state, at - row.started if row.started is not None else 0, row.detail)
 
     @property
     def _open(self) -> Row:

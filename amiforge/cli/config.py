@@ -89,6 +89,19 @@ def load(
     )
 
 
+def aws_flags(region: str | None, profile: str | None) -> dict[str, dict[str, Given]]:
+    """Give the flags `--region` and `--profile` as `load` takes them.
+
+    Raises:
+        ConfigError: one of them is given and empty, as by `--region "$REGOIN"`.
+    """
+    flags = {"region": region, "profile": profile}
+    for name, value in flags.items():
+        if value == "":
+            raise ConfigError(f"--{name} is empty", fix=f"name a {name}, or leave --{name} out")
+    return {"aws": {name: Given(value, f"--{name} {value}") for name, value in flags.items() if value is not None}}
+
+
 def find(folder: Path) -> Path | None:
     """Give the settings file in this folder or the nearest one above, if any."""
     return next((path for place in (folder, *folder.parents) if (path := place / FILE_NAME).is_file()), None)

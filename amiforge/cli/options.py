@@ -10,7 +10,7 @@ import typer
 
 def complete_recipe(incomplete: str) -> list[str]:
     """Give the recipes whose name starts so, for shell completion."""
-    from amiforge.recipes import names  # noqa: PLC0415 - completion only
+    from amiforge.recipes import names
 
     return [name for name in names() if name.startswith(incomplete)]
 
@@ -44,8 +44,12 @@ Sandbox = Annotated[bool, typer.Option("--sandbox", help="Use the EC2 on this ma
 Json = Annotated[bool, typer.Option("--json", help="Print events as JSON lines on stdout, and nothing else there.")]
 HostName = Annotated[
     str | None,
+    typer.Option("--host", metavar="[USER@]ADDRESS", help="Machine to ask; local:// for this one.", show_default=False),
+]
+KeyFile = Annotated[
+    Path | None,
     typer.Option(
-        "--host", metavar="[USER@]ADDRESS", help="Machine to work on; localhost for this one.", show_default=False
+        "--key", metavar="FILE", help="Private key to log in with; otherwise the agent's and the usual files."
     ),
 ]
 OnFailure = Annotated[

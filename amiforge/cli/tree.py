@@ -76,11 +76,11 @@ def fit(lines: list[Text], height: int) -> list[Text]:
 
 def clock(seconds: float) -> str:
     """Give a length of time as people read it: `0.4 s`, `42 s`, `3:07`, `1:02:09`."""
-    if seconds < 10:  # noqa: PLR2004
+    if seconds < 9.95:  # noqa: PLR2004 - would round to 10.0
         return f"{seconds:.1f} s"
-    if seconds < 60:  # noqa: PLR2004
-        return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
@@ -93,8 +93,8 @@ def _walk(row: Row, depth: int) -> Iterator[tuple[Row, int]]:
 
 def _lines(row: Row, depth: int, now: float, width: int) -> Iterator[Text]:
     glyph, style = _GLYPHS.get(row.state, (_SPINNER[int(now * 8) % len(_SPINNER)], "bold cyan"))
-    seconds = row.seconds if row.seconds is not None else now - row.started if row.started else None
-    took = clock(seconds) if seconds is not None else ""
+    seconds = now - row.started if row.started is not None and row.seconds is None else row.seconds
+    took = "" if seconds is None else clock(seconds)
     room = width - 2 * depth - 2 - len(took) - 2
     title = _cut(row.title, room)
     detail = _cut(row.detail.replace("\n", " "), room - cell_len(title) - 2)

@@ -1,0 +1,111 @@
+"""`amiforge plan`: what would be done, without doing it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from amiforge.cli.options import ConfigFile, HostName, Json, KeyFile, RecipeName, Set
+
+if TYPE_CHECKING:
+    from amiforge.cli.config import Config
+    from amiforge.engine.plan import Plan, Planned
+    from amiforge.engine.resource import Value
+    from amiforge.recipes.recipe import Recipe
+
+#: What is shown of a value: as much as stays readable on one line.
+_LONGEST = 100
+_SHA256 = re.compile("[0-9a-f]{64}")
+
+
+def plan(
+    recipe: RecipeName,
+    host: HostName = None,
+    key: KeyFile = None,
+    changes: Set = None,
+    config: ConfigFile = None,
+    as_json: Json = False,
+) -> None:
+    """Say what would be done: to a host, or without one, everything that the recipe consists of."""
+    from amiforge.cli.choice import choose
+    from amiforge.cli.config import load
+    from amiforge.recipes.outline import outline
+
+    settings = load(config)
+    for chosen in choose([recipe], settings, changes or []):
+        found = outline(chosen) if host is None else _ask(host, key, chosen, settings)
+        lines = map(json.dumps, as_data(found)) if as_json else describe(found, asked=host is not None)
+        typer.echo("\n".join(lines))
+
+
+def _ask(host: str, key: Path | None, recipe: Recipe, settings: Config) -> Plan:
+    from amiforge.cli.machine import connected
+    from amiforge.engine import apply
+    from amiforge.engine.lockfile import Lockfile
+
+    digests = Lockfile(Path(settings.engine.lock_file)).digests()
+    with connected(host, key, settings) as machine:
+        return apply.plan(machine, recipe.tasks, settings=settings.engine, digests=digests)
+
+
+def as_data(plan: Plan) -> Iterator[dict[str, Any]]:
+    """Give a plan as plain data, one object a resource."""
+    for planned in plan.items:
+        yield {
+            "task": planned.item.task,
+            "resource": planned.item.resource.name,
+            "where": planned.item.where,
+            "differences": {each.key: [each.actual, each.desired] for each in planned.differences},
+            "changes": [change.summary for change in planned.changes],
+            "unknown": planned.unknown,
+        }
+
+
+def describe(plan: Plan, *, asked: bool) -> Iterator[str]:
+    """Give a plan as lines of text: what differs on a host that was `asked`, else all that the tasks consist of."""
+    shown = plan.pending if asked else plan.items
+    system = plan.system
+    yield f"{system.os.name} {system.arch}" + (f", kernel {system.kernel}" if system.kernel else "")
+    for task, group in groupby(shown, key=lambda planned: planned.item.task):
+        yield from ("", task)
+        for planned in group:
+            yield from _resource(planned, plan, asked=asked)
+    yield ""
+    if asked:
+        yield f"{len(plan.pending)} of {len(plan.items)} resources to change" if plan else "nothing to do"
+    else:
+        yield f"{len(plan.items)} resources; no host was asked, so what is already there is not known"
+
+
+def _resource(planned: Planned, plan: Plan, *, asked: bool) -> Iterator[str]:
+    resource = planned.item.resource
+    if not asked:
+        yield f"  {resource.name}"
+        for key, value in resource.desired(plan.system).items():
+            yield f"      {key} = {_value(value)}"
+        return
+    yield f"  {'?' if planned.unknown else '~'} {resource.name}"
+    if planned.unknown:
+        yield f"      unknown until applied: {planned.unknown}"
+    for each in planned.differences:
+        yield f"      {each.key}: {_value(each.actual)} -> {_value(each.desired)}"
+    for change in planned.changes:
+        yield f"      > {change.summary}"
+
+
+def _value(value: Value) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = ", ".join(value) if isinstance(value, tuple) else str(value)
+    if _SHA256.fullmatch(text):
+        return f"sha256 {text[:12]}…"
+    line, newline, _ = text.partition("\n")
+    if newline or len(line) > _LONGEST:
+        return f"{line[:_LONGEST]}…"
+    return line if value not in (None, "") else "none"

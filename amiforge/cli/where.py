@@ -1,0 +1,60 @@
+"""Which EC2 a command talks to, AWS or the one on this machine, and which downloads it trusts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from amiforge.cli.config import Config
+from amiforge.engine.events import Event, Listener
+from amiforge.engine.lockfile import Lockfile
+from amiforge.settings import AwsSettings, EngineSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where EC2 is, how hosts there are worked on, and the digests that downloads must have."""
+
+    aws: AwsSettings
+    engine: EngineSettings
+    digests: Mapping[str, str]
+    listener: Listener
+
+
+@contextmanager
+def ec2(config: Config, listener: Listener, *, sandbox: bool) -> Iterator[Where]:
+    """Give what leads to AWS, or to the sandbox, which is up for as long as this context lasts.
+
+    Raises:
+        SandboxUnavailable: this machine lacks what the sandbox needs.
+        ConfigError: amiforge.lock cannot be read.
+    """
+    if not sandbox:
+        yield Where(config.aws, config.engine, *trusted(config, listener))
+        return
+
+    from amiforge.sandbox.folder import Folder
+    from amiforge.sandbox.lifecycle import session
+    from amiforge.sandbox.mirror import digests
+
+    with session(listener=listener) as endpoint:
+        aws = config.aws.model_copy(update={"endpoint_url": endpoint.url, "region": endpoint.region, "profile": ""})
+        engine = config.engine.model_copy(update={"mirror": endpoint.mirror_url})
+        yield Where(aws, engine, digests(Folder.default()), listener)
+
+
+def trusted(config: Config, listener: Listener) -> tuple[Mapping[str, str], Listener]:
+    """Give the digests in amiforge.lock, and a listener that records there what is seen for the first time.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    lockfile = Lockfile(Path(config.engine.lock_file))
+
+    def recording(event: Event) -> None:
+        lockfile.listen(event)
+        listener(event)
+
+    return lockfile.digests(), recording

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from amiforge.cli import app as program
+from amiforge.cli.app import run
+from amiforge.cli.options import complete_recipe
+from amiforge.errors import CommandFailed, LaunchFailed, UsageError
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, action in before.items():
+        signal.signal(number, action)
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def fail(*_args: object) -> None:
+        raise error
+
+    monkeypatch.setattr("amiforge.recipes.names", fail)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (UsageError("no"), 2),
+        (CommandFailed("no", ran="dnf"), 1),
+        (LaunchFailed("no"), 4),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_each_end_has_its_exit_status_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, status: int
+) -> None:
+    failing(monkeypatch, error)
+    assert run(["list"]) == status
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("✗ ")
+    assert "Traceback" not in output.err
+
+
+def test_a_defect_of_ours_leaves_its_traceback_in_a_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    failing(monkeypatch, ZeroDivisionError("by nothing"))
+    assert run(["list"]) == 1
+    error = capsys.readouterr().err
+    (log,) = (tmp_path / ".amiforge").glob("crash-*.log")
+    assert "unexpected ZeroDivisionError: by nothing" in error
+    assert str(log) in error
+    assert "Traceback" not in error
+    assert "Traceback" in log.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_programs_unwinds_like_an_interrupt(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    monkeypatch.setattr("amiforge.recipes.names", lambda: os.kill(os.getpid(), number))
+    assert run(["list"]) == 130
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["frobnicate"], "No such command 'frobnicate'"),
+        (["bake"], "Missing argument"),
+        (["apply", "eks_gpu"], "Missing option '--host'"),
+        (["bake", "eks_gpu", "--on-failure", "ask"], "'ask'"),
+        (["verify", "eks_gpu"], "give either --host [USER@]ADDRESS or --ami AMI"),
+        (["verify", "eks_gpu", "--host", "h", "--ami", "ami-1"], "give either"),
+        (["plan", "eks_gp"], "did you mean eks_gpu?"),
+        (["bake", "dlami_gpux"], "dlami_gpux"),
+        (["bake", "eks_gpu", "--region", ""], "--region is empty"),
+        (["plan", "eks_gpu", "--set", "efa"], "--set efa: not of the form"),
+        (["plan", "eks_gpu", "--config", "gone.toml"], "gone.toml: no such file"),
+        (["plan", "eks_gpu", "--host", "not a host"], "not a host: 'not a host'"),
+        (["sandbox", "ssh", "i-1"], "no instance i-1 runs in the sandbox"),
+    ],
+)
+def test_bad_input_ends_with_2_and_says_what_is_wrong(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    args: list[str],
+    words: str,
+) -> None:
+    monkeypatch.setenv("AMIFORGE_SANDBOX", str(tmp_path / "sandbox"))
+    assert run(args) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert words in output.err
+    assert "Traceback" not in output.err
+
+
+def test_version_and_help_end_well(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("amiforge ")
+    for command in ([], ["bake"], ["plan"], ["apply"], ["verify"], ["show"], ["list"], ["sandbox"], ["sandbox", "ssh"]):
+        assert run([*command, "--help"]) == 0
+        assert f"amiforge {' '.join(command)}".rstrip() in capsys.readouterr().out
+
+
+def test_list_names_every_recipe_and_task(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["list"]) == 0
+    text = capsys.readouterr().out
+    assert "eks_gpu" in text
+    assert "nvidia_driver" in text
+
+
+def test_list_as_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["list", "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert next(row for row in rows if row.get("recipe") == "eks_gpu")["os"] == "al2023"
+    assert [row["task"] for row in rows if "task" in row] == sorted(row["task"] for row in rows if "task" in row)
+
+
+def test_show_lists_every_option_with_its_value_and_marks_what_is_changed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["show", "eks_gpu", "--set", "builder.volume_gib=200"]) == 0
+    rows = {" ".join(line.split()[:3]) for line in capsys.readouterr().out.splitlines()}
+    assert "* volume_gib 200" in rows
+    assert "volume_iops 6000 gp3" in rows
+
+
+def test_show_as_json_has_source_builder_and_tasks_in_order(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["show", "eks_gpu", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert list(shown["tasks"])[:2] == ["packages", "aws_cli"]
+    assert shown["source"]["os"] == "al2023"
+    assert shown["builder"]["address"] == "public"
+
+
+def test_plan_without_a_host_names_every_resource(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plan", "eks_gpu", "--set", "nvidia_driver.version=595.91.07"]) == 0
+    text = capsys.readouterr().out
+    assert "al2023 x86_64" in text
+    assert "nvidia-driver = 595.91.07" in text
+    assert "no host was asked" in text
+
+
+def test_plan_as_json_is_one_resource_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plan", "eks_gpu", "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {"task", "resource", "where", "differences", "changes", "unknown"} == set(rows[0])
+    assert {row["task"] for row in rows} >= {"packages", "nvidia_driver", "efa", "lustre"}
+
+
+def test_recipe_names_are_completed() -> None:
+    assert "eks_gpu" in complete_recipe("eks")
+    assert complete_recipe("zzz") == []
+
+
+def test_every_command_stands_in_the_program() -> None:
+    commands = {command.name for command in program.app.registered_commands}
+    assert commands == {"list", "show", "plan", "apply", "bake", "verify"}
+    assert [group.name for group in program.app.registered_groups] == ["sandbox"]
