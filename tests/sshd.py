@@ -50,12 +50,14 @@ class Sshd:
         shell: login shell of the user.
         bashrc: what the login shell runs first, when it is bash.
         options: more lines of sshd_config.
+        os_release: text of /etc/os-release, when we are root; empty for the machine's own.
     """
 
     sudoers: str = NOPASSWD
     shell: str = "/bin/bash"
     bashrc: str = ""
     options: tuple[str, ...] = ()
+    os_release: str = ""
     port: int = 0
     path: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="amiforge-sshd-")))
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
@@ -151,9 +153,12 @@ class Sshd:
         if not ROOT:
             return ["sh", "-c", f"exec {sshd}"]
         at = shlex.quote(str(self.path))
-        binds = "".join(f"mount --bind {at}/{name} /etc/{name}\n" for name in ("passwd", "shadow", "group", "sudoers"))
+        binds = "".join(f"mount --bind {at}/{name} /etc/{name}\n" for name in self._over_etc())
         script = f"set -e\n{binds}mount -t tmpfs tmpfs /run\nmkdir /run/sshd\nhostname no-such-host\nexec {sshd}"
         return ["unshare", "-mpuf", "--mount-proc", "--kill-child", "sh", "-c", script]
+
+    def _over_etc(self) -> tuple[str, ...]:
+        return ("passwd", "shadow", "group", "sudoers", *(["os-release"] if self.os_release else []))
 
     def _write_home(self) -> None:
         home = self.path / "home"
@@ -162,6 +167,7 @@ class Sshd:
         shutil.copy(self.path / "key.pub", self.path / "authorized_keys")
         if not ROOT:
             return
+        (self.path / "os-release").write_text(self.os_release)
         uid = 61234
         shutil.chown(home, uid, uid)
         account = f"{USER}:x:{uid}:{uid}::{home}:{self.shell}\n"

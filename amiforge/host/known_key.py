@@ -16,8 +16,8 @@ from paramiko import (
     RSAKey,
     SSHClient,
     SSHException,
-    UnknownKeyType,
 )
+from paramiko.pkey import UnknownKeyType
 
 from amiforge.errors import AuthRefused, ConfigError, HostKeyMismatch
 from amiforge.host.ssh_settings import Ssh

@@ -1,0 +1,1 @@
+"""Verification of a host against a recipe, with testinfra over our one connection."""
