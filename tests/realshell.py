@@ -10,10 +10,10 @@ from amiforge.engine.plan import Item, Planned, assess
 from amiforge.engine.query import Answer, Replies, merge, read
 from amiforge.engine.resource import Change, Resource
 from amiforge.shell import PRELUDE
-from amiforge.systems.os import Os
+from amiforge.systems.al2023 import AL2023
 from amiforge.systems.system import System
 
-SYSTEM = System(os=Os("test"), container=True)
+SYSTEM = System(os=AL2023, container=True)
 
 
 def sh(text: str, shell: str = "sh") -> Answer:

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from amiforge.resources.archive import Archive
 from amiforge.resources.artifact import Artifact
+from amiforge.resources.block import Block
 from amiforge.resources.command import Run, RunAlways
 from amiforge.resources.directory import Directory
 from amiforge.resources.file import File
+from amiforge.resources.git_checkout import GitCheckout
 from amiforge.resources.kernel_module import KernelModule
 from amiforge.resources.package_hold import PackageHold
 from amiforge.resources.packages import Packages, Updates
 from amiforge.resources.reboot import RebootIfNeeded
 from amiforge.resources.service import Service
 from amiforge.resources.symlink import Symlink
+from amiforge.resources.sysctl import Sysctl
+from amiforge.resources.user import Group, User
 from amiforge.resources.vendor_install import VendorInstall
 
 __all__ = [
     "Archive",
     "Artifact",
+    "Block",
     "Directory",
     "File",
+    "GitCheckout",
+    "Group",
     "KernelModule",
     "PackageHold",
     "Packages",
@@ -28,6 +35,8 @@ __all__ = [
     "RunAlways",
     "Service",
     "Symlink",
+    "Sysctl",
     "Updates",
+    "User",
     "VendorInstall",
 ]

@@ -13,27 +13,11 @@ from amiforge.engine.query import Query, Replies
 from amiforge.engine.resource import Change, Resource, State, Value
 from amiforge.errors import RecipeError
 from amiforge.resources.file import File
-from amiforge.resources.module_state import ModuleName, images_with, look_at_module
+from amiforge.resources.module_state import ModuleName, in_initramfs, look_at_module
 from amiforge.resources.strict import STRICT
-from amiforge.shell import argv, script
+from amiforge.shell import argv
+from amiforge.systems.kernel import DRACUT
 from amiforge.systems.system import System
-
-# dracut takes over blacklists only into an initramfs made for one host, so there the module is left out altogether.
-_REBUILD = r"""
-if command -v dracut >/dev/null 2>&1; then
-  mkdir -p /etc/dracut.conf.d || exit
-  printf 'omit_drivers+=" %s "\n' "$1" >"/etc/dracut.conf.d/amiforge-$1.conf" || exit
-  for image in /boot/initramfs-*.img; do
-    kernel=${image#/boot/initramfs-}
-    kernel=${kernel%.img}
-    [ ! -d "/lib/modules/$kernel" ] || dracut --force "$image" "$kernel" || exit
-  done
-else
-  update-initramfs -u -k all
-fi
-"""
-
-_FILES = {"load_at_boot": "/etc/modules-load.d", "modprobe": "/etc/modprobe.d"}
 
 ModuleOptions = Mapping[str, str] | tuple[tuple[str, str], ...]
 
@@ -48,13 +32,14 @@ def _options(options: ModuleOptions) -> tuple[tuple[str, str], ...]:
 
 @dataclass(frozen=True, config=STRICT)
 class KernelModule(Resource):
-    """What the host does with a kernel module, in files of our own below /etc/modules-load.d and /etc/modprobe.d.
+    """What the host does with a kernel module, in files of our own: modules-load.d, modprobe.d, dracut.conf.d.
 
     KernelModule("efa", load_at_boot=True)
     KernelModule("tcp_bbr", load_at_boot=True, loaded=True)             also now; not in a container
     KernelModule("nouveau", blacklist=True, options={"modeset": "0"})   also in the initramfs, where that holds it
 
-    A module that is blacklisted while loaded goes with the next boot: see RebootIfNeeded.
+    The initramfs is that of the kernels known since the last boot: reboot into a new one first. A module that is
+    blacklisted while loaded goes with the next boot: see RebootIfNeeded.
 
     Attributes:
         module: its name, as lsmod writes it.
@@ -80,17 +65,18 @@ class KernelModule(Resource):
         return f"kernel module {self.module}"
 
     def queries(self, system: System) -> Iterator[Query[Any]]:
-        """Ask for both files, and as far as wanted for the running kernel and the initramfs."""
-        for file in self._files().values():
+        """Ask for its files, and as far as wanted for the running kernel and the initramfs."""
+        for file in self._files(system).values():
             yield from file.queries(system)
         if self._live(system):
             yield look_at_module(self.module)
-        if self.blacklist:
-            yield images_with(self.module)
+        for kernel in self._kernels(system):
+            yield in_initramfs(self.module, kernel, system.os.initramfs)
 
     def desired(self, system: System) -> State:
-        """Give the digests of both files (None for no file), and what is wanted of kernel and initramfs."""
-        wanted: dict[str, Value] = {key: file.desired(system).get("content") for key, file in self._files().items()}
+        """Give the digests of its files (None for no file), and what is wanted of kernel and initramfs."""
+        files = self._files(system)
+        wanted: dict[str, Value] = {key: file.desired(system).get("content") for key, file in files.items()}
         if self._live(system):
             wanted["loaded"] = True
         if self.blacklist:
@@ -99,33 +85,50 @@ class KernelModule(Resource):
 
     def actual(self, replies: Replies, system: System) -> State:
         """Give the same of the host."""
-        found: dict[str, Value] = {
-            key: file.actual(replies, system).get("content") for key, file in self._files().items()
-        }
+        files = self._files(system)
+        found: dict[str, Value] = {key: file.actual(replies, system).get("content") for key, file in files.items()}
         if self._live(system):
             found["loaded"] = replies[look_at_module(self.module)].loaded
         if self.blacklist:
-            found["initramfs_with_it"] = replies[images_with(self.module)]
+            kernels = self._kernels(system)
+            held = (name for name in kernels if replies[in_initramfs(self.module, name, system.os.initramfs)])
+            found["initramfs_with_it"] = tuple(held)
         return found
 
     def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:
         """Write the files, load the module, rebuild the initramfs: whatever of these differs."""
-        for key, file in self._files().items():
+        for key, file in self._files(system).items():
             if key in differing:
                 yield from file.changes(frozenset({"type"}), system)
         if "loaded" in differing:
             yield Change(f"load {self.module}", argv("modprobe", "--", self.module))
         if "initramfs_with_it" in differing:
-            summary = f"rebuild the initramfs without {self.module}"
-            yield Change(summary, script(_REBUILD, self.module, summary=summary), job=True)
+            for kernel in self._kernels(system):
+                summary = f"rebuild the initramfs of {kernel} without {self.module}"
+                yield Change(summary, system.os.initramfs.rebuild(kernel), job=True)
 
     def _live(self, system: System) -> bool:
         return self.loaded and not system.container
 
-    def _files(self) -> dict[str, File]:
+    def _kernels(self, system: System) -> tuple[str, ...]:
+        """Give the kernels whose initramfs is looked at: the one that runs and the one that boots next."""
+        releases = {system.kernel, system.default_kernel} - {""}
+        return tuple(sorted(releases)) if self.blacklist else ()
+
+    def _files(self, system: System) -> dict[str, File]:
         blacklist = f"blacklist {self.module}\n" if self.blacklist else ""
         words = "".join(f" {key}={value}" for key, value in dict(self.options).items())
         options = f"options {self.module}{words}\n" if words else ""
-        texts = {"load_at_boot": f"{self.module}\n" if self.load_at_boot else "", "modprobe": blacklist + options}
-        paths = {key: f"{directory}/amiforge-{self.module}.conf" for key, directory in _FILES.items()}
-        return {key: File(paths[key], text) if text else File(paths[key], present=False) for key, text in texts.items()}
+        files = {
+            "load_at_boot": self._file("/etc/modules-load.d", f"{self.module}\n" if self.load_at_boot else ""),
+            "modprobe": self._file("/etc/modprobe.d", blacklist + options),
+        }
+        if system.os.initramfs == DRACUT:
+            # It takes over blacklists only when it works for one host, so the module is left out altogether.
+            omitted = f'omit_drivers+=" {self.module} "\n' if self.blacklist else ""
+            files["dracut"] = self._file("/etc/dracut.conf.d", omitted)
+        return files
+
+    def _file(self, directory: str, text: str) -> File:
+        path = f"{directory}/amiforge-{self.module}.conf"
+        return File(path, text) if text else File(path, present=False)

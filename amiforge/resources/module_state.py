@@ -11,6 +11,7 @@ from pydantic import AfterValidator
 
 from amiforge.engine.query import Answer, Query, QueryKind
 from amiforge.errors import RecipeError
+from amiforge.systems.kernel import Initramfs
 
 _MODULES = r"""
 for module do [ ! -d "/sys/module/$module" ] || printf 'loaded %s\n' "$module"; done
@@ -18,19 +19,14 @@ cat -- /etc/modprobe.d/*.conf /run/modprobe.d/*.conf /usr/lib/modprobe.d/*.conf 
 while read -r word module _; do [ "$word" != blacklist ] || printf 'blacklisted %s\n' "$module"; done
 """
 
-# An initramfs with the module does no harm once it also has the file that blacklists it.
+# Asked for `module kernel`. An initramfs with the module does no harm once it also has the file that blacklists it.
 _INITRAMFS = r"""
-for image in /boot/initramfs-*.img /boot/initrd.img-*; do
-  case $image in *rescue*|*kdump*) continue;; esac
-  [ -f "$image" ] || continue
-  if command -v lsinitrd >/dev/null 2>&1; then list=$(lsinitrd "$image" 2>/dev/null)
-  else list=$(lsinitramfs "$image" 2>/dev/null); fi
-  for module do
-    case $list in
-      *"etc/modprobe.d/amiforge-$module.conf"*) ;;
-      *"/$module.ko"*|*"/$(printf %s "$module" | tr _ -).ko"*) printf '%s %s\n' "$module" "$image";;
-    esac
-  done
+for item do
+  module=${item%% *}
+  case $(contents "${item#* }") in
+    *"etc/modprobe.d/amiforge-$module.conf"*) ;;
+    *"/$module.ko"*|*"/$(printf %s "$module" | tr _ -).ko"*) printf '%s\n' "$item";;
+  esac
 done
 """
 
@@ -51,13 +47,12 @@ def _parse_modules(answer: Answer, modules: Sequence[str]) -> Mapping[str, Modul
     }
 
 
-def _parse_images(answer: Answer, modules: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
-    rows = [line.partition(" ") for line in answer.text.splitlines()]
-    return {module: tuple(image for name, _, image in rows if name == module) for module in modules}
+def _parse_images(answer: Answer, items: Sequence[str]) -> Mapping[str, bool]:
+    rows = set(answer.text.splitlines())
+    return {item: item in rows for item in items}
 
 
 MODULES = QueryKind("kernel modules", _MODULES, _parse_modules)
-INITRAMFS = QueryKind("initramfs", _INITRAMFS, _parse_images)
 
 
 def look_at_module(module: str) -> Query[ModuleState]:
@@ -65,9 +60,10 @@ def look_at_module(module: str) -> Query[ModuleState]:
     return Query(MODULES, module)
 
 
-def images_with(module: str) -> Query[tuple[str, ...]]:
-    """Give the question which initramfs images hold a module and not the file of ours that blacklists it."""
-    return Query(INITRAMFS, module)
+def in_initramfs(module: str, kernel: str, initramfs: Initramfs) -> Query[bool]:
+    """Give the question whether a kernel's initramfs holds a module, and not the file of ours that blacklists it."""
+    contents = f"contents() {{\n{initramfs.contents}\n}}\n"
+    return Query(QueryKind("initramfs", contents + _INITRAMFS, _parse_images), f"{module} {kernel}")
 
 
 def _module(module: str) -> str:

@@ -14,20 +14,23 @@ from amiforge.resources.strict import STRICT
 from amiforge.systems.facts import FACTS, parse
 from amiforge.systems.system import System
 
-_REQUIRED = "[ ! -e /run/reboot-required ] && [ ! -e /var/run/reboot-required ] || echo required"
+_REQUIRED = "[ ! -e /run/reboot-required ] || echo '/run/reboot-required is there'\n"
 
 
 def _parse_kernels(answer: Answer, items: Sequence[str]) -> Mapping[str, System]:
     return dict.fromkeys(items, parse(answer.stdout))
 
 
-def _parse_required(answer: Answer, items: Sequence[str]) -> Mapping[str, bool]:
-    return dict.fromkeys(items, "required" in answer.text)
+def _parse_required(answer: Answer, items: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+    return dict.fromkeys(items, tuple(dict.fromkeys(line.strip() for line in answer.text.splitlines() if line.strip())))
 
 
 # What we know of the system is as old as the last boot, and a kernel may have been installed since.
 _FACTS_NOW: Query[System] = Query(QueryKind("facts", FACTS, _parse_kernels))
-_REQUIRED_NOW: Query[bool] = Query(QueryKind("required reboot", _REQUIRED, _parse_required))
+
+
+def _required(system: System) -> Query[tuple[str, ...]]:
+    return Query(QueryKind("required reboot", f"{system.os.reboot_required}\n{_REQUIRED}", _parse_required))
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -47,12 +50,12 @@ class RebootIfNeeded(Resource):
         return "reboot if needed"
 
     def queries(self, system: System) -> tuple[Query[Any], ...]:
-        """Ask for kernels, modules, and the file that asks for a reboot."""
-        return (_FACTS_NOW, _REQUIRED_NOW, *(look_at_module(module) for module in self._modules(system)))
+        """Ask for kernels, modules, and what the operating system says."""
+        return (_FACTS_NOW, _required(system), *(look_at_module(module) for module in self._modules(system)))
 
     def desired(self, system: System) -> State:  # noqa: ARG002 - the same everywhere
         """Want no reason for a reboot."""
-        return {"kernel": "default", "blacklisted_and_loaded": (), "reboot_required": False}
+        return {"kernel": "default", "blacklisted_and_loaded": (), "required_by": ()}
 
     def actual(self, replies: Replies, system: System) -> State:
         """Give each reason that is there."""
@@ -64,7 +67,7 @@ class RebootIfNeeded(Resource):
             "blacklisted_and_loaded": tuple(
                 name for name, state in states.items() if state.loaded and state.blacklisted
             ),
-            "reboot_required": replies[_REQUIRED_NOW],
+            "required_by": replies[_required(system)],
         }
 
     def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:
@@ -72,7 +75,7 @@ class RebootIfNeeded(Resource):
         reasons = {
             "kernel": f"kernel {system.kernel} runs and another one is the default".replace("  ", " "),
             "blacklisted_and_loaded": f"a blacklisted module is loaded ({', '.join(self.unwanted)})",
-            "reboot_required": "/run/reboot-required is there",
+            "required_by": "the operating system asks for it",
         }
         yield Change("; ".join(text for key, text in reasons.items() if key in differing), reboot=True)
 

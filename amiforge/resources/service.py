@@ -97,7 +97,7 @@ class Service(Resource):
             "unit_file": "changed on disk" if unit.outdated else "loaded",
             "masked": unit.load == "masked",
             "enabled": _enabled(unit, wanted=bool(self.enabled)),
-            "active": _active(unit, wanted=bool(self.running)),
+            "active": _active(unit, wanted=bool(self.running) and not self.masked),
             "configuration": self._configuration(replies, unit),
         }
 

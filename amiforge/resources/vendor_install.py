@@ -9,6 +9,8 @@ from pydantic.dataclasses import dataclass
 
 from amiforge.engine.query import Query, Replies
 from amiforge.engine.resource import Change, Resource, State
+from amiforge.resources.directory import Directory
+from amiforge.resources.file_state import AbsolutePath
 from amiforge.resources.observation import Observation, observe
 from amiforge.resources.strict import STRICT
 from amiforge.shell import Command
@@ -23,8 +25,9 @@ class VendorInstall(Resource):
         "AWS CLI",
         "2.36.11",
         observe='link=$(readlink /usr/local/aws-cli/v2/current) && printf "%s\n" "${link##*/}"',
-        sources=(Artifact(url, "/var/cache/amiforge/awscli.zip"), Archive("/var/cache/amiforge/awscli.zip", tree)),
-        install=argv(f"{tree}/aws/install", "--update"),
+        sources=(Artifact(url, "/var/tmp/aws/cli.zip"), Archive("/var/tmp/aws/cli.zip", "/var/tmp/aws/tree")),
+        install=argv("/var/tmp/aws/tree/aws/install", "--update"),
+        workspace="/var/tmp/aws",
     )
 
     Attributes:
@@ -35,6 +38,7 @@ class VendorInstall(Resource):
         install: the installer, run as a job.
         sources: what the installer needs, such as an Artifact and an Archive. They are made only when it is to run, so
             an image need not keep them.
+        workspace: folder that holds the sources; removed when the installer has done its work.
         locks: paths of lock files that must be free before the installer starts.
         timeout: seconds the installer may take.
     """
@@ -44,6 +48,7 @@ class VendorInstall(Resource):
     observe: Command | str
     install: Command
     sources: tuple[InstanceOf[Resource], ...] = ()
+    workspace: AbsolutePath | None = None
     locks: tuple[str, ...] = ()
     timeout: float = 3600
 
@@ -67,7 +72,9 @@ class VendorInstall(Resource):
         return {"version": lines[0].strip() if lines and seen.status == 0 else None}
 
     def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:  # noqa: ARG002
-        """Make the sources, then run the installer."""
+        """Make the sources, run the installer, and remove what only it needed."""
         for source in self.sources:
             yield from source.changes(frozenset(source.desired(system)), system)
         yield Change(f"install {self.product} {self.version}", self.install, True, self.locks, self.timeout)
+        if self.workspace:
+            yield from Directory(self.workspace, present=False).changes(frozenset({"type"}), system)
