@@ -34,16 +34,24 @@ else
 fi
 """
 
-# Prints the log from an offset until the runner is gone, and nothing else on standard output, so that bytes received
-# are bytes of the log. The status goes to standard error.
+# Prints the log from an offset until the runner has left its status or is gone, and nothing else on standard output, so
+# that bytes received are bytes of the log. The status is looked for before the log, or its last lines could be missed.
 _FOLLOW = rf"""
-job={JOBS}/$1
+job={JOBS}/$1 offset=$2
 [ -d "$job" ] || {{ echo 'job gone' >&2; exit 1; }}
 tries=0
 until [ -e "$job/pid" ] || [ "$tries" -ge 100 ]; do sleep 0.1; tries=$((tries + 1)); done
 read -r pid <"$job/pid" || {{ echo 'job not started' >&2; exit 1; }}
-tail -c "+$(($2 + 1))" -f -s 0.1 --pid="$pid" -- "$job/log"
-read -r status <"$job/status" 2>/dev/null || status=killed
+status=
+until [ -n "$status" ]; do
+  if [ -e "$job/status" ]; then read -r status <"$job/status"
+  elif kill -0 "$pid" 2>/dev/null; then sleep 0.1
+  else status=killed; [ ! -e "$job/status" ] || read -r status <"$job/status"
+  fi
+  size=$(stat -c %s -- "$job/log")
+  [ "$size" -le "$offset" ] || tail -c "+$((offset + 1))" -- "$job/log" | head -c "$((size - offset))"
+  offset=$size
+done
 echo "job status $status" >&2
 """
 

@@ -110,8 +110,10 @@ def assess(item: Item, replies: Replies, system: System) -> Planned:
     return Planned(item, differences, tuple(resource.changes(keys, system)))
 
 
-def _line(resources: Iterator[Resource]) -> str:
-    """Give the line at which a generator of resources stands; its frame knows without anybody's help."""
+def _line(resources: object) -> str:
+    """Give the line at which a generator of resources stands, or the one that it yields from."""
+    while hasattr(inner := getattr(resources, "gi_yieldfrom", None), "gi_frame"):
+        resources = inner
     frame = getattr(resources, "gi_frame", None)
     if frame is None:
         return ""

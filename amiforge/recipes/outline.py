@@ -7,7 +7,7 @@ from amiforge.engine import apply
 from amiforge.engine.plan import Plan
 from amiforge.recipes.recipe import Recipe
 from amiforge.systems import by_name
-from amiforge.systems.system import System
+from amiforge.systems.system import Arch, System
 
 
 def outline(recipe: Recipe) -> Plan:
@@ -26,5 +26,5 @@ def assumed(source: SourceImage) -> System:
     Raises:
         ConfigError: the source's operating system is none of ours.
     """
-    arch = "aarch64" if source.architecture == "arm64" else "x86_64"
+    arch: Arch = "aarch64" if source.architecture == "arm64" else "x86_64"
     return System(os=by_name(source.os), arch=arch, user=source.user)

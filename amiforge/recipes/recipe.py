@@ -11,7 +11,6 @@ from amiforge.ec2.source_image import SourceImage
 from amiforge.errors import ConfigError, RecipeError
 from amiforge.tasks.task import Task
 
-
 Model = TypeVar("Model", bound=BaseModel)
 
 

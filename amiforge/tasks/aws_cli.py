@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from amiforge.resources import Artifact, Packages, VendorInstall
+from amiforge.resources import Archive, Artifact, Packages, VendorInstall
 from amiforge.shell import argv
 from amiforge.tasks.task import Check, Task
 
@@ -21,6 +21,7 @@ _KNOWN = {
     ("2.36.11", "x86_64"): "50fbb7a2f44a78eab4a210088040e8f0bc4b9937cac8043c2354269d58614df6",
 }
 
+_WORKSPACE = "/var/cache/amiforge/aws-cli"
 _INSTALLED = 'link=$(readlink /usr/local/aws-cli/v2/current) && printf "%s\\n" "${link##*/}"'
 
 
@@ -36,13 +37,16 @@ class AwsCli(Task):
     def resources(self, system: System) -> Iterator[Resource]:
         """Give the installer's run, with its download, where another version is installed."""
         url = f"https://awscli.amazonaws.com/awscli-exe-linux-{system.arch}-{self.version}.zip"
+        known = _KNOWN.get((self.version, system.arch), "")
+        zipped, tree = f"{_WORKSPACE}/{self.version}.zip", f"{_WORKSPACE}/tree"
         yield Packages(("unzip",))
         yield VendorInstall(
             "AWS CLI",
             self.version,
             observe=_INSTALLED,
-            source=Artifact(url, "/var/tmp/amiforge/awscli.zip", sha256=_KNOWN.get((self.version, system.arch), "")),
-            install=argv("./aws/install", "--update"),
+            sources=(Artifact(url, zipped, sha256=known), Archive(zipped, tree)),
+            install=argv(f"{tree}/aws/install", "--update"),
+            workspace=_WORKSPACE,
         )
 
     def checks(self, host: TestinfraHost, system: System) -> Iterator[Check]:  # noqa: ARG002 - any system

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from amiforge.resources import Artifact, VendorInstall
-from amiforge.shell import argv
+from amiforge.resources import Archive, Artifact, VendorInstall
+from amiforge.shell import script
 from amiforge.tasks.task import Check, Task
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ _KNOWN = {
     "1.38.1": "83923374afd388b1cfcf4b3a21a2b1ba7cf46a01a587f7b519b8386cb95e4f81",
     "1.50.0": "fa6dff8593d866866c13cb4640d9059835cd4efa427971f100ab40c97bef2841",
 }
+
+_WORKSPACE = "/var/cache/amiforge/efa"
 
 # The installer writes its version into the first line of this file, and says "minimal" nowhere: libfabric tells.
 _INSTALLED = """
@@ -48,15 +50,24 @@ class Efa(Task):
     version: str = Field("1.50.0", pattern=r"^1\.\d+\.\d+$", description="installer version")
     minimal: bool = Field(False, description="kernel module and RDMA core only, for hosts of containers")
 
-    def resources(self, system: System) -> Iterator[Resource]:  # noqa: ARG002 - one installer for all systems
+    def resources(self, system: System) -> Iterator[Resource]:
         """Give the installer's run, with its download, where another version or extent is installed."""
         url = f"https://efa-installer.amazonaws.com/aws-efa-installer-{self.version}.tar.gz"
+        packed, tree = f"{_WORKSPACE}/{self.version}.tar.gz", f"{_WORKSPACE}/tree"
         yield VendorInstall(
             "EFA installer",
             f"{self.version} {'minimal' if self.minimal else 'full'}",
             observe=_INSTALLED,
-            source=Artifact(url, "/var/tmp/amiforge/efa.tar.gz", sha256=_KNOWN.get(self.version, "")),
-            install=argv("./aws-efa-installer/efa_installer.sh", "-y", *(["--minimal"] if self.minimal else [])),
+            sources=(Artifact(url, packed, sha256=_KNOWN.get(self.version, "")), Archive(packed, tree)),
+            install=script(
+                'cd -- "$1" && shift && ./efa_installer.sh "$@"',
+                f"{tree}/aws-efa-installer",
+                "-y",
+                *(["--minimal"] if self.minimal else []),
+                summary=f"efa_installer.sh -y{' --minimal' if self.minimal else ''}",
+            ),
+            locks=system.os.packages.locks,
+            workspace=_WORKSPACE,
         )
 
     def checks(self, host: TestinfraHost, system: System) -> Iterator[Check]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from amiforge.resources import (
     Artifact,
-    Directory,
     File,
     KernelModule,
     PackageHold,
@@ -30,11 +30,14 @@ if TYPE_CHECKING:
 
 NVIDIA = "10de"
 
+_WORKSPACE = "/var/cache/amiforge/nvidia"
 _HAS_PCI = "/usr/local/libexec/amiforge/has-pci"
 _MODULE_VERSION = "modinfo -k %s -F version nvidia"
 
 # The module that the next boot will find, for that boot's kernel; nothing when there is none.
 _BOOT_MODULE = 'kernel=$(grubby --default-kernel) && modinfo -k "${kernel##*/vmlinuz-}" -F version nvidia'
+
+_BUILD = 'kernel=$(grubby --default-kernel) && dkms install -m nvidia -v "$1" -k "${kernel##*/vmlinuz-}"'
 
 
 class NvidiaDriver(Task):
@@ -65,7 +68,10 @@ class NvidiaDriver(Task):
         yield KernelModule("nouveau", blacklist=True)
         if self.allow_reboot:
             yield RebootIfNeeded()
-        yield Packages((*system.os.kernel_build_packages(system.kernel), "dkms"))
+        yield Packages(("dkms",))
+        if system.kernel:
+            build = system.os.kernel.packages(system.kernel).build
+            yield Packages({package.name: package.version for package in build})
         yield from self._packages() if self.method == "packages" else self._run_file(system)
         yield from self._services()
         if self.hold and self.method == "packages":
@@ -79,38 +85,31 @@ class NvidiaDriver(Task):
         names += ["nvidia-fabricmanager"] if self.fabric_manager else []
         yield Packages(dict.fromkeys(names, self.version))
         yield Run(
-            "module nvidia for the default kernel",
-            script(
-                'kernel=$(grubby --default-kernel) && dkms install -m nvidia -v "$1" -k "${kernel##*/vmlinuz-}"',
-                self.version,
-                summary=f"dkms install nvidia/{self.version} for the default kernel",
-            ),
-            proof=f'[ "$({_BOOT_MODULE})" = "$1" ]',
-            args=(self.version,),
-            job=True,
+            f"build nvidia {self.version} for the default kernel",
+            script(_BUILD, self.version, summary=f"dkms install nvidia/{self.version} for the default kernel"),
+            proof=script(f'[ "$({_BOOT_MODULE})" = "$1" ]', self.version),
         )
 
     def _run_file(self, system: System) -> Iterator[Resource]:
         url = f"https://us.download.nvidia.com/tesla/{self.version}/NVIDIA-Linux-{system.arch}-{self.version}.run"
         kind = "kernel-open" if self.kernel_modules == "open" else "kernel"
-        path = "/var/tmp/amiforge/nvidia.run"
+        path = f"{_WORKSPACE}/{self.version}.run"
         yield VendorInstall(
             "NVIDIA driver",
             self.version,
             observe=_BOOT_MODULE,
-            source=Artifact(url, path),
+            sources=(Artifact(url, path),),
             install=argv("sh", path, "--silent", "--dkms", "--disable-nouveau", f"-m={kind}"),
+            workspace=_WORKSPACE,
         )
 
     def _services(self) -> Iterator[Resource]:
         if self.method == "run":
             return
-        yield Directory("/usr/local/libexec/amiforge")
         yield File(_HAS_PCI, source="nvidia_driver/has-pci", mode="0755")
         wanted = {"nvidia-persistenced": self.persistence, "nvidia-fabricmanager": self.fabric_manager}
         for unit in (unit for unit, want in wanted.items() if want):
             folder = f"/etc/systemd/system/{unit}.service.d"
-            yield Directory(folder)
             yield File(f"{folder}/10-device.conf", source=f"nvidia_driver/{unit.removeprefix('nvidia-')}.conf")
             yield Service(f"{unit}.service", running=None, enabled=True)
 
@@ -134,23 +133,26 @@ class NvidiaDriver(Task):
         yield Check(
             f"the loaded driver is {self.version}",
             self.version,
-            lambda: host.file("/sys/module/nvidia/version").content_string.strip(),
+            lambda: host.check_output("cat /sys/module/nvidia/version"),
             device=NVIDIA,
         )
         yield Check("nvidia-smi answers", 0, lambda: host.run("nvidia-smi").rc, device=NVIDIA)
 
     def _package_checks(self, host: TestinfraHost) -> Iterator[Check]:
-        names = ["nvidia-driver-cuda"]
-        names += ["nvidia-persistenced"] if self.persistence else []
-        names += ["nvidia-fabricmanager"] if self.fabric_manager else []
-        for name in names:
-            yield Check(
-                f"package {name} has the driver's version", self.version, lambda name=name: host.package(name).version
-            )
-        for name in names[1:]:
-            yield Check(
-                f"service {name} is enabled", True, lambda name=name: host.service(f"{name}.service").is_enabled
-            )
+        services = ["nvidia-persistenced"] if self.persistence else []
+        services += ["nvidia-fabricmanager"] if self.fabric_manager else []
+        for name in ("nvidia-driver-cuda", *services):
+            yield Check(f"package {name} has the driver's version", self.version, partial(_version, host, name))
+        for name in services:
+            yield Check(f"service {name} is enabled", True, partial(_is_enabled, host, name))
+
+
+def _version(host: TestinfraHost, package: str) -> str:
+    return str(host.package(package).version)
+
+
+def _is_enabled(host: TestinfraHost, service: str) -> bool:
+    return bool(host.service(service).is_enabled)
 
 
 def _not_installed(status: str) -> list[str]:

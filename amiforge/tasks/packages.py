@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -42,11 +43,15 @@ class Packages(Task):
         if self.allow_reboot:
             yield RebootIfNeeded()
         if self.hold_kernel:
-            yield PackageHold(system.os.kernel_holds)
+            yield PackageHold(system.os.kernel.held)
 
     def checks(self, host: TestinfraHost, system: System) -> Iterator[Check]:
         """Prove the packages and that the running kernel is the one the image boots."""
         for name in self.install:
-            yield Check(f"package {name} is installed", True, lambda name=name: host.package(name).is_installed)
+            yield Check(f"package {name} is installed", True, partial(_is_installed, host, name))
         if system.default_kernel:
             yield Check("running kernel is the default one", system.default_kernel, lambda: system.kernel)
+
+
+def _is_installed(host: TestinfraHost, name: str) -> bool:
+    return bool(host.package(name).is_installed)
