@@ -35,6 +35,7 @@ class Forwarder:
         self._target = (host, port)
         self.delay = delay
         self._open: set[socket.socket] = set()
+        self._cut: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._flowing = threading.Event()
         self._flowing.set()
@@ -60,10 +61,12 @@ class Forwarder:
     def drop(self) -> None:
         """Cut every connection with a reset; new ones are welcome."""
         with self._lock:
+            self._cut |= self._open
             for sock in self._open:
                 with suppress(OSError):
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
-                    sock.shutdown(socket.SHUT_RDWR)
+                    # Wakes its reader and sends nothing; closing it then sends the reset.
+                    sock.shutdown(socket.SHUT_RD)
         self.thaw()
 
     def close(self) -> None:
@@ -95,6 +98,7 @@ class Forwarder:
             pump.join()
         with self._lock:
             self._open -= {near, far}
+            self._cut -= {near, far}
         near.close()
         far.close()
 
@@ -108,6 +112,8 @@ class Forwarder:
             due, data = way.get()
             time.sleep(max(0.0, due - time.monotonic()))
             self._flowing.wait()
+            if sink in self._cut:
+                break
             with suppress(OSError):
                 if data:
                     sink.sendall(data)
