@@ -19,6 +19,7 @@ REGION = "us-east-1"
 SETTINGS = AwsSettings(region=REGION)
 #: A fault: the call takes effect, and its answer never comes.
 LOST = "answer lost"
+_SOURCE = "al2023-ami-2023.9"
 
 
 def impatient() -> Pace:
@@ -35,18 +36,23 @@ def impatient() -> Pace:
 class Cloud:
     """Clients of a fresh EC2, the calls they made, and what goes wrong.
 
-    `faults` maps the number of a call, counted from 1, to an error code or `LOST`.
+    `faults` maps the number of a call, counted from 1 over all calls or over those of one operation, to an error code
+    or `LOST`: `{7: LOST, ("RunInstances", 1): "InsufficientInstanceCapacity"}`.
     """
 
     source: str
     clients: Clients
-    faults: dict[int, str] = field(default_factory=dict)
+    faults: dict[int | tuple[str, int], str] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
 
     def hit(self, request: Any, event_name: str, **_: Any) -> AWSResponse | None:
         """Count a call, and let it go wrong if that is wanted."""
-        self.calls.append(event_name.rpartition(".")[2])
-        fault = self.faults.get(len(self.calls))
+        operation = event_name.rpartition(".")[2]
+        self.calls.append(operation)
+        place = (operation, self.calls.count(operation))
+        fault = self.faults.get(len(self.calls)) or self.faults.get(place)
+        # All handlers are asked, also when the first one has answered; a refused call must not take effect.
+        botocore_stubber.enabled = fault in {None, LOST}
         if fault == LOST:
             botocore_stubber(event_name, request)
             raise ReadTimeoutError(endpoint_url=request.url)
@@ -56,18 +62,26 @@ class Cloud:
         """Name everything there is but the source image and what an account has from its beginning."""
         ec2, found = ec2_backends["123456789012"][REGION], []
         found += [f"instance {i.id}" for i in ec2.all_instances() if i.state != "terminated"]
-        found += [f"key pair {pair.name}" for pair in ec2.describe_key_pairs([])]
+        found += [f"key pair {pair.key_name}" for pair in ec2.describe_key_pairs([])]
         found += [f"security group {g.name}" for g in ec2.describe_security_groups() if g.name != "default"]
         found += [f"volume {volume}" for volume in ec2.volumes]
         found += [f"image {image}" for image in ec2.amis if image != self.source]
         return found
 
+    def forget_images(self) -> None:
+        """Deregister every image but the source."""
+        images = ec2_backends["123456789012"][REGION].amis
+        for image in [image for image in images if image != self.source]:
+            del images[image]
+
 
 def open_cloud(on_call: OnCall | None = None, pace: Pace | None = None) -> Cloud:
     """Give an EC2 with one source image; moto must be mocking AWS, without its default images."""
     clients = open_clients(SETTINGS, pace or impatient(), on_call)
-    source = clients.ec2.register_image(Name="al2023-ami-2023.9", RootDeviceName="/dev/xvda")["ImageId"]
-    ec2_backends["123456789012"][REGION].amis[source].architecture = "x86_64"
+    ec2 = ec2_backends["123456789012"][REGION]
+    images = [image for image in ec2.amis.values() if image.name == _SOURCE] or [ec2.register_image(_SOURCE)]
+    images[0].architecture = "x86_64"
+    source = images[0].id
     cloud = Cloud(source, clients)
     for client in (clients.ec2, clients.once):
         client.meta.events.register_first("before-send.ec2", cloud.hit)
