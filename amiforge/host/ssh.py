@@ -60,7 +60,6 @@ class SshHost:
         self._to = (address, user or None, port)
         self._key = private_key(key) if key is not None else None
         self._host_key = host_key
-        self._ssh_config: Any = None
         self._connection: Any = None
         self._heartbeat: Heartbeat | None = None
 
@@ -153,15 +152,18 @@ class SshHost:
             trust(hop.client, known_name(hop.host, hop.port), pinned, self.settings)
             hop, pinned = hop.gateway, None
         if self._key is not None:
-            connection.connect_kwargs.update(pkey=self._key, allow_agent=False, look_for_keys=False)
+            connection.connect_kwargs.update(pkey=self._key, key_filename=[], allow_agent=False, look_for_keys=False)
         return connection
 
     def _prepare(self, hop: Any) -> None:
         settings = self.settings
+        # As ssh does, pass over an IdentityFile that is not there; paramiko would fail.
+        identities = [name for name in hop.connect_kwargs.get("key_filename", []) if Path(name).expanduser().is_file()]
         hop.client.set_log_channel(_LOG)
         hop.connect_timeout = settings.connect_timeout
         hop.connect_kwargs = {
             **hop.connect_kwargs,
+            "key_filename": identities,
             "banner_timeout": settings.auth_timeout,
             "auth_timeout": settings.auth_timeout,
             "channel_timeout": settings.channel_timeout,

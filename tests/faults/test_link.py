@@ -363,7 +363,7 @@ def test_jump_host_of_the_ssh_config_is_used(sshd: Sshd) -> None:
         known.write_text(f"[127.0.0.1]:{sshd.port} {sshd.host_key}\n[127.0.0.1]:{jump.port} {jump.host_key}\n")
         (sshd.path / "ssh_config").write_text(
             f"Host inside\n  HostName 127.0.0.1\n  Port {sshd.port}\n  User {USER}\n  IdentityFile {sshd.key}\n"
-            f"  ProxyJump outside\n"
+            f"  IdentityFile /nonexistent/key\n  ProxyJump outside\n"
             f"Host outside\n  HostName 127.0.0.1\n  Port {jump.port}\n  User {USER}\n  IdentityFile {jump.key}\n"
         )
         host = SshHost("inside", settings=sshd.ssh(silence=1))
