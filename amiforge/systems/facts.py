@@ -13,7 +13,7 @@ FACTS = r"""
 printf 'arch %s\nkernel %s\n' "$(uname -m)" "$(uname -r)"
 default=$(grubby --default-kernel 2>/dev/null) || default=$(readlink /boot/vmlinuz) ||
   default=$(printf '%s\n' /boot/vmlinuz-* | sort -V | tail -n 1)
-case $default in *vmlinuz-[0-9]*) printf 'default_kernel %s\n' "${default##*/vmlinuz-}";; esac
+case $default in *vmlinuz-[0-9]*) printf 'default_kernel %s\n' "${default##*vmlinuz-}";; esac
 read -r boot_id </proc/sys/kernel/random/boot_id && printf 'boot_id %s\n' "$boot_id"
 printf 'user %s\n' "${SUDO_USER:-$(id -un)}"
 container=$(systemd-detect-virt --container 2>/dev/null)
