@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from amiforge.engine.query import Query, Replies
 from amiforge.engine.resource import Change, Resource, State, Unknown
-from amiforge.errors import RecipeError
+from amiforge.resources.directory import own
 from amiforge.resources.file_state import AbsolutePath, FileState, look_at
 from amiforge.resources.strict import STRICT
 from amiforge.shell import script
@@ -18,8 +18,6 @@ from amiforge.systems.system import System
 
 #: The file inside an unpacked tree that says which archive it is from.
 STAMP = ".amiforge-archive"
-
-_SHALLOW = 2
 
 # A directory that is not ours is never replaced. The stamp is in the new tree before that gets its name.
 _UNPACK = rf"""
@@ -71,8 +69,7 @@ class Archive(Resource):
     timeout: float = 3600
 
     def __post_init__(self) -> None:
-        if self.into.count("/") < _SHALLOW:
-            raise RecipeError(f"{self.name} would replace {self.into}", fix="name a directory inside it")
+        own(self.into)
 
     @property
     def name(self) -> str:

@@ -16,7 +16,19 @@ from amiforge.resources.strict import STRICT
 from amiforge.shell import argv
 from amiforge.systems.system import System
 
-_SHALLOW = 2
+#: What lies directly below these belongs to the operating system as a whole.
+_SHARED = ("", "/usr", "/var")
+
+
+def own(path: str) -> str:
+    """Give the path of a directory that may be removed as a whole.
+
+    Raises:
+        RecipeError: it belongs to the operating system.
+    """
+    if path.rpartition("/")[0] in _SHARED:
+        raise RecipeError(f"{path} cannot be removed as a whole", fix="name a directory inside it")
+    return path
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -26,7 +38,7 @@ class Directory(Resource):
     Directory("/etc/amiforge")                          root's, 0755
     Directory("/var/tmp/build", present=False)          removed with all that is in it
 
-    Only a directory below another one can be removed: never `/etc` or `/usr`.
+    What belongs to the operating system, as `/etc` or `/var/lib`, is never removed.
     """
 
     contained: ClassVar[bool] = True
@@ -38,8 +50,8 @@ class Directory(Resource):
     present: bool = True
 
     def __post_init__(self) -> None:
-        if not self.present and self.path.count("/") < _SHALLOW:
-            raise RecipeError(f"{self.name} cannot be removed as a whole", fix="name a directory inside it")
+        if not self.present:
+            own(self.path)
 
     @property
     def name(self) -> str:

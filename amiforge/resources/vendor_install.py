@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from amiforge.engine.query import Query, Replies
 from amiforge.engine.resource import Change, Resource, State
-from amiforge.resources.directory import Directory
+from amiforge.resources.directory import Directory, own
 from amiforge.resources.file_state import AbsolutePath
 from amiforge.resources.observation import Observation, observe
 from amiforge.resources.strict import STRICT
@@ -51,6 +51,10 @@ class VendorInstall(Resource):
     workspace: AbsolutePath | None = None
     locks: tuple[str, ...] = ()
     timeout: float = 3600
+
+    def __post_init__(self) -> None:
+        if self.workspace:
+            own(self.workspace)
 
     @property
     def name(self) -> str:

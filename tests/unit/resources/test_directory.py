@@ -27,8 +27,8 @@ def test_commands(resource: Directory, keys: list[str], expected: list[str]) -> 
     assert [str(change.command) for change in resource.changes(frozenset(keys), SYSTEM)] == expected
 
 
-@pytest.mark.parametrize("path", ["/", "/etc", "/usr"])
-def test_a_top_level_directory_is_never_removed(path: str) -> None:
+@pytest.mark.parametrize("path", ["/", "/etc", "/usr", "/usr/lib", "/var/lib"])
+def test_a_directory_of_the_operating_system_is_never_removed(path: str) -> None:
     with pytest.raises(RecipeError, match="cannot be removed as a whole"):
         Directory(path, present=False)
 
