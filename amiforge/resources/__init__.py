@@ -13,6 +13,7 @@ from amiforge.resources.kernel_module import KernelModule
 from amiforge.resources.package_hold import PackageHold
 from amiforge.resources.packages import Packages, Updates
 from amiforge.resources.reboot import RebootIfNeeded
+from amiforge.resources.repository import Repository
 from amiforge.resources.service import Service
 from amiforge.resources.symlink import Symlink
 from amiforge.resources.sysctl import Sysctl
@@ -31,6 +32,7 @@ __all__ = [
     "PackageHold",
     "Packages",
     "RebootIfNeeded",
+    "Repository",
     "Run",
     "RunAlways",
     "Service",

@@ -233,8 +233,8 @@ class Apt:
         """Mark as not held."""
         return script(_MARK, "unhold", *patterns, summary=display(("apt-mark", "unhold", *patterns)))
 
-    def refresh(self) -> Command:
-        """Fetch the package lists."""
+    def refresh(self, repository: str) -> Command:  # noqa: ARG002
+        """Fetch all package lists: apt forgets those that it does not fetch."""
         return script(f"{_LISTS}refresh\n", summary="apt-get update")
 
     def key_path(self, repository: str) -> str:

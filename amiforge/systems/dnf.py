@@ -79,6 +79,6 @@ class Dnf(Rpm):
         """Delete locks."""
         return script(_UNHOLD, *patterns, summary=display(("dnf", "versionlock", "delete", *patterns)))
 
-    def refresh(self) -> Command:
-        """Fetch metadata."""
-        return argv("dnf", "-y", "--refresh", "makecache")
+    def refresh(self, repository: str) -> Command:
+        """Fetch its metadata."""
+        return argv("dnf", "-y", "--refresh", f"--repo={repository}", "makecache")

@@ -114,8 +114,8 @@ class PackageManager(Protocol):
     def unhold(self, patterns: Sequence[str]) -> Command:
         """Let the packages that match move again."""
 
-    def refresh(self) -> Command:
-        """Fetch the metadata of all repositories."""
+    def refresh(self, repository: str) -> Command:
+        """Fetch the metadata of a repository; of the others too, where one alone cannot be fetched."""
 
     def key_path(self, repository: str) -> str:
         """Give where the signing key of a repository lies."""

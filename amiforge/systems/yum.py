@@ -70,6 +70,6 @@ class Yum(Rpm):
         """Delete locks."""
         return argv("yum", "-q", "versionlock", "delete", *patterns)
 
-    def refresh(self) -> Command:
-        """Fetch metadata."""
-        return script("yum -y clean expire-cache && exec yum -y makecache fast\n", summary="yum makecache")
+    def refresh(self, repository: str) -> Command:
+        """Fetch its metadata."""
+        return argv("yum", "-y", "--disablerepo=*", f"--enablerepo={repository}", "makecache", "fast")

@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from amiforge.engine.failure import explain
+from amiforge.engine.plan import Planned
+from amiforge.errors import ChecksumMismatch, RecipeError
+from amiforge.resources.repository import Repository
+from amiforge.systems import by_name
+from amiforge.systems.apt import Apt
+from amiforge.systems.dnf import Dnf
+from amiforge.systems.system import System
+from tests.realshell import ask, converge, differing, run
+from tests.unit.resources.test_signing_key import FINGERPRINT, KEY
+
+AL2023, AMZN2, JAMMY, NOBLE = (System(by_name(name)) for name in ("al2023", "amzn2", "ubuntu2204", "ubuntu2404"))
+NEURON = Repository(
+    "neuron",
+    "https://yum.repos.neuron.amazonaws.com",
+    key_url="https://yum.repos.neuron.amazonaws.com/KEY.PUB",
+    key_fingerprint=" ".join(FINGERPRINT[start : start + 4] for start in range(0, 40, 4)),
+    settings={"metadata_expire": "0"},
+)
+DOCKER = Repository(
+    "docker",
+    "https://download.docker.com/linux/ubuntu",
+    key_url="https://download.docker.com/linux/ubuntu/gpg",
+    components="stable",
+    settings={"Architectures": "amd64"},
+)
+
+
+def written(resource: Repository, system: System) -> str:
+    text = resource._file(system).content
+    assert isinstance(text, str)
+    return text
+
+
+@pytest.mark.parametrize("system", [AL2023, AMZN2], ids=lambda system: system.os.name)
+def test_rpm_file_always_checks_signatures_with_the_repositorys_own_key(system: System) -> None:
+    assert written(NEURON, system).splitlines() == [
+        "[neuron]",
+        "name=neuron",
+        "baseurl=https://yum.repos.neuron.amazonaws.com",
+        "enabled=1",
+        "metadata_expire=0",
+        "gpgcheck=1",
+        "gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-neuron",
+    ]
+
+
+@pytest.mark.parametrize(("system", "codename"), [(JAMMY, "jammy"), (NOBLE, "noble")])
+def test_deb_file_is_signed_by_its_own_key_only(system: System, codename: str) -> None:
+    assert written(DOCKER, system).splitlines() == [
+        "Types: deb",
+        "URIs: https://download.docker.com/linux/ubuntu",
+        f"Suites: {codename}",
+        "Components: stable",
+        "Architectures: amd64",
+        "Signed-By: /etc/apt/keyrings/docker.asc",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("resource", "system", "keys", "expected"),
+    [
+        (
+            NEURON,
+            AL2023,
+            {"type", "content", "key"},
+            [
+                "fetch signing key https://yum.repos.neuron.amazonaws.com/KEY.PUB",
+                "write /etc/yum.repos.d/neuron.repo (",
+                "dnf -y --refresh --repo=neuron makecache",
+            ],
+        ),
+        (
+            NEURON,
+            AMZN2,
+            {"content"},
+            [
+                "write /etc/yum.repos.d/neuron.repo (",
+                "yum -y '--disablerepo=*' --enablerepo=neuron makecache fast",
+            ],
+        ),
+        (
+            DOCKER,
+            NOBLE,
+            {"key"},
+            ["fetch signing key https://download.docker.com/linux/ubuntu/gpg", "apt-get update"],
+        ),
+        (
+            replace(DOCKER, present=False),
+            JAMMY,
+            {"type", "key"},
+            [
+                "rm -f -- /etc/apt/sources.list.d/docker.sources",
+                "rm -f -- /etc/apt/keyrings/docker.asc",
+            ],
+        ),
+    ],
+)
+def test_commands(resource: Repository, system: System, keys: set[str], expected: list[str]) -> None:
+    commands = [str(change.command) for change in resource.changes(frozenset(keys), system)]
+    assert len(commands) == len(expected)
+    assert all(command.startswith(start) for command, start in zip(commands, expected, strict=True)), commands
+
+
+def test_everything_that_downloads_comes_from_the_mirror() -> None:
+    mirrored = replace(AL2023, mirror="http://127.0.0.9:80/m")
+    resource = replace(NEURON, settings={"mirrorlist": "https://list.example/a"})
+    assert "baseurl=http://127.0.0.9:80/m/yum.repos.neuron.amazonaws.com\n" in written(resource, mirrored)
+    assert "mirrorlist=http://127.0.0.9:80/m/list.example/a\n" in written(resource, mirrored)
+    fetch = next(resource.changes(frozenset({"key"}), mirrored))
+    assert fetch.command.args[0] == "http://127.0.0.9:80/m/yum.repos.neuron.amazonaws.com/KEY.PUB"
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: replace(NEURON, id="../x"),
+        lambda: replace(NEURON, id="a]\n[b"),
+        lambda: replace(NEURON, url="ftp://x/y"),
+        lambda: replace(NEURON, url="https://x/\ngpgcheck=0"),
+        lambda: replace(NEURON, key_url="/etc/key"),
+        lambda: replace(NEURON, key_fingerprint="D42D0685"),
+        lambda: replace(NEURON, settings={"gpgcheck": "0"}),
+        lambda: replace(NEURON, settings={"GPGKEY": "file:///x"}),
+        lambda: replace(DOCKER, settings={"Trusted": "yes"}),
+        lambda: replace(DOCKER, settings={"Architectures": "amd64\nTrusted: yes"}),
+        lambda: replace(DOCKER, components="main\nTrusted: yes"),
+    ],
+)
+def test_impossible_and_unsafe_wishes_are_refused(build: Callable[[], object]) -> None:
+    with pytest.raises(RecipeError):
+        build()
+
+
+@dataclass(frozen=True, slots=True)
+class DnfElsewhere(Dnf):
+    """dnf, with its files in a folder of the test."""
+
+    folder: str = ""
+
+    def key_path(self, repository: str) -> str:
+        return f"{self.folder}/keys/{repository}"
+
+    def repository_path(self, repository: str) -> str:
+        return f"{self.folder}/{repository}.repo"
+
+
+@dataclass(frozen=True, slots=True)
+class AptElsewhere(Apt):
+    """apt, with its files in a folder of the test."""
+
+    folder: str = ""
+
+    def key_path(self, repository: str) -> str:
+        return f"{self.folder}/keys/{repository}.asc"
+
+    def repository_path(self, repository: str) -> str:
+        return f"{self.folder}/{repository}.sources"
+
+
+class Vendor:
+    """A folder in place of a host's files, with a curl that copies what the vendor publishes."""
+
+    def __init__(self, folder: Path, system: System, manager: DnfElsewhere | AptElsewhere) -> None:
+        self.system = replace(system, os=replace(system.os, packages=manager))
+        self.key = folder / "published"
+        self.key.write_text(KEY)
+        programs = folder / "bin"
+        programs.mkdir()
+        for name, text in {
+            "curl": f'while [ "$1" != -o ]; do shift; done\nexec cp {self.key} "$2"\n',
+            **dict.fromkeys(("dnf", "apt-get", "touch"), ":\n"),
+        }.items():
+            (programs / name).write_text(f"#!/bin/sh\n{text}")
+            (programs / name).chmod(0o755)
+        self.prelude = f"PATH={programs}:$PATH"
+
+    def plan(self, resource: Repository) -> Planned:
+        return ask(resource, self.system, prelude=self.prelude)
+
+
+@pytest.fixture(params=["dnf", "apt"])
+def vendor(request: pytest.FixtureRequest, tmp_path: Path) -> Vendor:
+    if request.param == "dnf":
+        return Vendor(tmp_path, AL2023, DnfElsewhere(folder=str(tmp_path)))
+    return Vendor(tmp_path, NOBLE, AptElsewhere(folder=str(tmp_path)))
+
+
+@pytest.mark.shell
+@pytest.mark.subprocesses
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("gpg"), reason="writes root's files and needs gpg")
+def test_law(vendor: Vendor, tmp_path: Path) -> None:
+    planned = vendor.plan(NEURON)
+    assert differing(planned) == {"type", "content", "owner", "group", "mode", "key"}
+    converge(planned, prelude=vendor.prelude)
+    assert vendor.plan(NEURON).as_wanted
+    assert vendor.plan(replace(NEURON, key_fingerprint="")).as_wanted
+
+    key = Path(vendor.system.os.packages.key_path("neuron"))
+    key.write_text("tampered with")
+    assert differing(vendor.plan(NEURON)) == {"key"}
+    converge(vendor.plan(NEURON), prelude=vendor.prelude)
+    assert key.read_text() == KEY
+    Path(vendor.system.os.packages.repository_path("neuron")).write_text("[neuron]\ngpgcheck=0\n")
+    assert differing(vendor.plan(NEURON)) == {"content"}
+    converge(vendor.plan(NEURON), prelude=vendor.prelude)
+    assert vendor.plan(NEURON).as_wanted
+
+    gone = replace(NEURON, present=False)
+    converge(vendor.plan(gone), prelude=vendor.prelude)
+    assert vendor.plan(gone).as_wanted
+    assert not list((tmp_path / "keys").iterdir())
+
+
+@pytest.mark.shell
+@pytest.mark.subprocesses
+@pytest.mark.skipif(not shutil.which("gpg"), reason="needs gpg")
+def test_a_key_with_another_fingerprint_is_not_put_in_place(vendor: Vendor, tmp_path: Path) -> None:
+    resource = replace(NEURON, key_fingerprint="0" * 40)
+    fetch = vendor.plan(resource).changes[0]
+    answer = run(fetch, prelude=vendor.prelude)
+    error = explain(fetch, answer.status, answer.stderr.decode())
+    assert isinstance(error, ChecksumMismatch)
+    assert FINGERPRINT in error.message
+    assert not list((tmp_path / "keys").iterdir())
+
+
+@pytest.mark.shell
+@pytest.mark.subprocesses
+def test_a_page_of_the_vendor_is_no_key(vendor: Vendor, tmp_path: Path) -> None:
+    vendor.key.write_text("<html>not found</html>")
+    answer = run(vendor.plan(NEURON).changes[0], prelude=vendor.prelude)
+    assert answer.status == 65
+    assert b"is no armored OpenPGP public key" in answer.stderr
+    assert not list((tmp_path / "keys").iterdir())
