@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from amiforge.engine.query import Answer, Replies
 from amiforge.errors import RecipeError
 from amiforge.resources.file_state import FileState, look_at
 from amiforge.resources.sysctl import SYSCTLS, Sysctl
-from tests.realshell import SYSTEM, ask, differing, replies
+from tests.realshell import SYSTEM, ask, converge, differing, own_etc, replies, sh
 
 MACHINE = replace(SYSTEM, container=False)
 
@@ -72,7 +71,35 @@ def test_the_host_is_asked_for_real_values(shell: str) -> None:
 
 @pytest.mark.shell
 @pytest.mark.subprocesses
-@pytest.mark.skipif(os.geteuid() != 0, reason="asks what root may write")
-def test_a_missing_file_differs_where_the_value_is_as_wanted() -> None:
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_idempotence_and_drift(tmp_path: Path, shell: str) -> None:
+    within = own_etc(tmp_path)
     kernel = Path("/proc/sys/kernel/threads-max").read_text().strip()
-    assert differing(ask(Sysctl("kernel.threads-max", kernel), MACHINE)) == {"file"}
+    resource = Sysctl("kernel.threads-max", kernel)
+    first = ask(resource, MACHINE, shell, within=within)
+    assert differing(first) == {"file"}
+    converge(first, shell, within=within)
+    assert ask(resource, MACHINE, shell, within=within).as_wanted
+    path = tmp_path / "etc/sysctl.d/60-kernel.threads-max.conf"
+    assert path.read_text() == f"kernel.threads-max = {kernel}\n"
+    path.write_text("kernel.threads-max = 1\n")
+    assert differing(ask(resource, MACHINE, shell, within=within)) == {"file"}
+    converge(ask(resource, MACHINE, shell, within=within), shell, within=within)
+    assert ask(resource, MACHINE, shell, within=within).as_wanted
+
+
+@pytest.mark.shell
+@pytest.mark.subprocesses
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_a_live_value_is_set_and_read_again(tmp_path: Path, shell: str) -> None:
+    # A UTS namespace of its own lets the host name, a kernel parameter like others, be changed without harm.
+    within = own_etc(tmp_path)
+    resource = Sysctl("kernel.hostname", "drifted")
+    (change,) = resource.changes(frozenset({"value"}), MACHINE)
+    private = ("unshare", "--uts", *within)
+    answer = sh(f"{change.command.text()}\ncat /proc/sys/kernel/hostname", shell, private)
+    assert answer.text == "drifted\n"
+    file, value = resource.queries(MACHINE)
+    answers = replies([resource], MACHINE, shell)
+    assert answers[value] == Path("/proc/sys/kernel/hostname").read_text().strip()
+    assert file in answers
