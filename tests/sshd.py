@@ -118,10 +118,13 @@ class Sshd:
         """Kill it, with all its sessions and whatever they started."""
         if self._process is None:
             return
-        for pid in (*_descendants(self._process.pid), self._process.pid):
+        below = _descendants(self._process.pid)
+        for pid in (*below, self._process.pid):
             kill(pid)
         self._process.wait()
         self._process = None
+        while any(_cmdline(pid) for pid in below):
+            time.sleep(0.01)  # a server that is still dying would answer in the next one's place
 
     def log(self) -> str:
         """Give all it has logged."""
