@@ -74,6 +74,10 @@ class App:
         ec2_backends.backend = self._region  # type: ignore[assignment]
         _put_parameters(_REGION, parameters)
         self._moto = DomainDispatcherApplication(create_backend_app)
+        with account.lock:
+            for region in {_REGION, *(record.region for record in account.records.all())}:
+                ec2_backends[ACCOUNT_ID][region]  # made now, so that its images are known at once
+            account.save()
 
     def _region(self, region_name: str, account_id: str) -> SandboxBackend:
         return SandboxBackend(region_name, account_id, self.account, SandboxCalls.dispatch)

@@ -51,6 +51,7 @@ class InstanceCalls(_Calls):
 
     def run_instances(self) -> ActionResult:
         """Launch; the same client token gives the same instances again."""
+        self.params = _without_blanks(self.params)
         token = self._get_param("ClientToken")
         wanted = {key: value for key, value in self.params.items() if key not in ("ClientToken", "DryRun")}
         parameters = json.dumps(wanted, sort_keys=True, default=str)
@@ -262,6 +263,12 @@ class SandboxCalls(InstanceCalls, ImageCalls, KeyPairCalls):
                 "UnsupportedOperation", f"The sandbox does not offer {self._get_action()} in this form: {missing}"
             )
         return self.serialized(ActionResult(refusal))
+
+
+def _without_blanks(given: dict[str, Any]) -> dict[str, Any]:
+    """Drop what is there and empty, as EC2 does; Packer sends every option that way. Lists stay as they are."""
+    cut = {key: _without_blanks(value) if isinstance(value, dict) else value for key, value in given.items()}
+    return {key: value for key, value in cut.items() if value not in ("", {}, [])}
 
 
 def _again(launch: Launch, parameters: str) -> Any:

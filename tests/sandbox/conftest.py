@@ -1,0 +1,49 @@
+"""One sandbox for all tests of this folder that talk to its API."""
+
+from __future__ import annotations
+
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from amiforge.sandbox.endpoint import Endpoint
+from amiforge.sandbox.lifecycle import session
+from amiforge.sandbox.requirements import missing_requirements
+from tests.sandbox.cloud import Cloud, test_folder
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[Endpoint]:
+    folder = test_folder()
+    if missing := missing_requirements(folder):
+        pytest.skip(f"sandbox layer: {', '.join(missing)}")
+    with session(folder) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("key") / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+    return path
+
+
+@pytest.fixture
+def cloud(endpoint: Endpoint, key: Path) -> Iterator[Cloud]:
+    """Give the sandbox with a key pair of the test's own; what the test made is removed at its end."""
+    cloud = Cloud(endpoint, key, f"test-{uuid.uuid4().hex[:8]}")
+    ec2 = cloud.client()
+    ec2.import_key_pair(KeyName=cloud.key_name, PublicKeyMaterial=key.with_suffix(".pub").read_bytes())
+    images = {image["ImageId"] for image in ec2.describe_images(Owners=["self"])["Images"]}
+    yield cloud
+    mine = [{"Name": "key-name", "Values": [cloud.key_name]}]
+    found = [one for each in ec2.describe_instances(Filters=mine)["Reservations"] for one in each["Instances"]]
+    if found:
+        ec2.terminate_instances(InstanceIds=[one["InstanceId"] for one in found])
+    for image in ec2.describe_images(Owners=["self"])["Images"]:
+        if image["ImageId"] not in images:
+            ec2.deregister_image(ImageId=image["ImageId"], DeleteAssociatedSnapshots=True)
+    ec2.delete_key_pair(KeyName=cloud.key_name)
