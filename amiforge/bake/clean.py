@@ -157,11 +157,11 @@ blank() {
     [ "$mode" = look ] || : >"$path"
   done
 }
+all_homes=$({ echo /root; cut -d: -f6 "$R/etc/passwd"; } | sort -u)
 homes() {
-  for name; do
-    { printf '/root\n'; cut -d: -f6 "$R/etc/passwd"; } | sort -u | while IFS= read -r home; do
-      case $home in /|'') ;; *) gone "$R$home/$name";; esac
-    done
+  printf '%s\n' "$all_homes" | while IFS= read -r home; do
+    case $home in /|'') continue;; esac
+    for name; do gone "$R$home/$name"; done
   done
 }
 live() { [ -z "$R" ] && [ -d /run/systemd/system ]; }
@@ -192,7 +192,7 @@ journal() {
 }
 logs() {
   [ -d "$R/var/log" ] || return 0
-  find "$R/var/log" -xdev -type f ! -path '*
+  find "$R/var/log" -xdev -path "$R/var/log/journal" -prune -o -type f ! -path '*
 *' -print | while IFS= read -r path; do
     case $path in
       *.gz|*.xz|*.zst|*.bz2|*.old|*.[0-9]|*.[0-9][0-9]|*-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]) gone "$path";;

@@ -215,22 +215,27 @@ def test_a_taken_or_impossible_image_name_is_refused_before_anything_is_made(ben
     assert bench.cloud.leftovers() == []
 
 
+_PARTS = 4
+
+
+@pytest.mark.parametrize("part", range(_PARTS))
 @pytest.mark.parametrize("fault", ["UnauthorizedOperation", "InternalError", LOST])
-def test_a_fault_at_any_call_leaves_at_most_the_finished_image(bench: Bench, fault: str) -> None:
+def test_a_fault_at_any_call_leaves_at_most_the_finished_image(bench: Bench, fault: str, part: int) -> None:
     bench.bake()
-    ends = {}
-    for number in range(1, len(bench.cloud.calls) + 1):
+    calls = list(bench.cloud.calls)
+    # Reading again after a hiccup is botocore's affair; that a refused read leaves nothing is ours.
+    numbers = [n for n, name in enumerate(calls, 1) if fault == "UnauthorizedOperation" or name[:8] != "Describe"]
+    for number in numbers[part::_PARTS]:
         bench.cloud.forget_images()
         bench.cloud.calls.clear()
         bench.faults.clear()
         bench.faults[number] = fault
         try:
-            ends[number] = [f"image {bench.bake().image}"]
-        except AwsRefused:
-            ends[number] = []
-        assert bench.cloud.leftovers() == ends[number], bench.cloud.calls[number - 1]
-    passed = sum(map(bool, ends.values()))
-    assert passed == len(ends) if fault != "UnauthorizedOperation" else 0 < passed < len(ends)
+            image = [f"image {bench.bake().image}"]
+        except AwsRefused as error:
+            assert fault == "UnauthorizedOperation", f"{calls[number - 1]}: {error.block()}"
+            image = []
+        assert bench.cloud.leftovers() == image, calls[number - 1]
 
 
 class _Told(list[Event]):
