@@ -20,6 +20,7 @@ PACKAGES = MappingProxyType(
     {
         "systemd-nspawn": "systemd-container",
         "mmdebstrap": "mmdebstrap",
+        "apt-get": "apt",
         "unshare": "util-linux",
         "mount": "mount",
         "rpmbuild": "rpm",
@@ -29,10 +30,16 @@ PACKAGES = MappingProxyType(
     }
 )
 
+#: What mmdebstrap trusts; a Debian has it, other systems may not.
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
-def missing_programs() -> list[str]:
-    """Name the programs that are not on PATH."""
-    return [program for program in PACKAGES if shutil.which(program) is None]
+
+def missing_packages() -> dict[str, str]:
+    """Name what comes in a Debian package and is not here, and that package."""
+    missing = {f"the program {name}": package for name, package in PACKAGES.items() if shutil.which(name) is None}
+    if not KEYRING.exists():
+        missing["the keys of Debian's archive"] = "debian-archive-keyring"
+    return missing
 
 
 def missing_requirements(folder: Folder) -> list[str]:
@@ -40,7 +47,7 @@ def missing_requirements(folder: Folder) -> list[str]:
 
     Makes the folder, and tries out what can only be known by trying.
     """
-    missing = [f"the program {program}" for program in missing_programs()]
+    missing = list(missing_packages())
     if find_spec("moto") is None:
         missing.append("the Python package moto")
     if os.geteuid() != 0:
@@ -68,7 +75,7 @@ def require(folder: Folder) -> None:
 
 def _fixes() -> list[str]:
     fixes = []
-    packages = sorted({PACKAGES[program] for program in missing_programs()})
+    packages = sorted(set(missing_packages().values()))
     if packages:
         fixes.append("sudo apt-get update && sudo apt-get install -y " + " ".join(packages))
     if find_spec("moto") is None:

@@ -13,7 +13,8 @@ from amiforge.sandbox.folder import Folder
 
 @pytest.fixture
 def lacking(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Be a user's laptop: not root, two programs and moto not installed."""
+    """Be a user's laptop: not root, two programs, the keyring and moto not installed."""
+    monkeypatch.setattr(requirements, "KEYRING", Path("/nowhere"))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(requirements, "find_spec", lambda _: None)
     absent = {"systemd-nspawn", "mmdebstrap"}
@@ -25,6 +26,7 @@ def test_everything_missing_is_named_at_once(tmp_path: Path) -> None:
     assert requirements.missing_requirements(Folder(tmp_path)) == [
         "the program systemd-nspawn",
         "the program mmdebstrap",
+        "the keys of Debian's archive",
         "the Python package moto",
         "root: machines need namespaces and mounts",
     ]
@@ -35,7 +37,7 @@ def test_message_has_the_exact_commands_and_says_what_works_without(tmp_path: Pa
     with pytest.raises(SandboxUnavailable) as caught:
         requirements.require(Folder(tmp_path))
     block = caught.value.block()
-    assert "sudo apt-get update && sudo apt-get install -y mmdebstrap systemd-container" in block
+    assert "sudo apt-get update && sudo apt-get install -y debian-archive-keyring mmdebstrap systemd-container" in block
     assert "pip install 'amiforge[sandbox]'" in block
     assert "amiforge plan" in block
     assert caught.value.exit_status == 2
@@ -47,6 +49,7 @@ def test_file_system_that_overlayfs_cannot_use_is_named_with_the_way_out(
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(requirements, "KEYRING", tmp_path)
     monkeypatch.setattr(cgroups, "hierarchies", lambda: [tmp_path])
     # Fails as mount(8) does.
     monkeypatch.setattr(requirements, "PRIVATE", ("sh", "-c", "echo wrong fs type >&2; exit 32"))
