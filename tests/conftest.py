@@ -17,7 +17,14 @@ import pytest
 
 SOCKET_MARKS = ("sockets", "sandbox")
 PROGRAM_MARKS = ("subprocesses", "shell", "sandbox")
-AWS_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_EC2")
+AWS_VARIABLES = (
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_PROFILE",
+    "AWS_SESSION_TOKEN",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_EC2",
+)
 
 
 class Unmarked(BaseException):
