@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import signal
-import socket
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -45,7 +44,8 @@ def main(arguments: Sequence[str]) -> None:
     folder = Folder(options.folder)
     Process.of("self").write(folder.pid_file("server"))  # type: ignore[union-attr]
     account, app = _open(folder, Delays(**json.loads(options.delays)))
-    servers = [bind(app, options.port), bind(mirror_app(folder), _mirror_socket(folder))]
+    mirror = urlsplit(mirror_address(folder))
+    servers = [bind(app, port=options.port), bind(mirror_app(folder), mirror.hostname or "", mirror.port or 0)]
     for server in servers:
         Thread(target=server.serve_forever, daemon=True).start()
     Endpoint(f"http://127.0.0.1:{servers[0].server_port}", mirror_address(folder)).write(folder.server_json)
@@ -81,15 +81,6 @@ def parameters(sources: Sequence[SourceImage]) -> dict[str, str]:
     """Give the public SSM parameters that lead to the source images, and what else their vendors publish."""
     ids = {name: source.ami_id for source in sources for name in source.parameters}
     return ids | {name: value for source in sources for name, value in source.values}
-
-
-def _mirror_socket(folder: Folder) -> socket.socket:
-    """Bind the mirror's address, which is this sandbox's own."""
-    where = urlsplit(mirror_address(folder))
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((where.hostname, where.port))
-    return listener
 
 
 def _close(folder: Folder, account: Account, servers: Sequence[BaseWSGIServer]) -> None:
