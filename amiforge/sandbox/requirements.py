@@ -89,6 +89,9 @@ def _missing_kernel_features(folder: Folder) -> list[str]:
     missing = []
     if not cgroups.hierarchies():
         missing.append(f"a cgroup file system below {cgroups.MOUNT}")
+    if folder.path.resolve().is_relative_to("/run"):
+        missing.append(f"a folder outside /run, of which each machine has its own: not {folder.path}")
+        return missing
     folder.path.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.path, prefix=".try-") as name:
         lower, upper, work, root = (Path(name) / part for part in ("lower", "upper", "work", "root"))

@@ -97,10 +97,10 @@ def mount(machine: Machine) -> None:
     """Mount what the machine needs, in our own mount namespace."""
     options = overlay_options(machine.layers, machine.upper, machine.path / "work", base := machine.folder.path)
     root = machine.path / "root"
-    Path("/run/systemd/nspawn").mkdir(parents=True, exist_ok=True)
     for arguments in (
         ["proc", "/proc", "-t", "proc"],
-        ["tmpfs", "/run/systemd/nspawn", "-t", "tmpfs", "-o", "mode=0755"],
+        # nspawn keeps files about its machine in /run/systemd/nspawn. They shall end with it, like all else.
+        ["tmpfs", "/run", "-t", "tmpfs", "-o", "mode=0755"],
         ["overlay", str(root), "-t", "overlay", "-o", options],
     ):
         subprocess.run(["mount", *arguments], check=True, cwd=base)

@@ -58,3 +58,13 @@ def test_file_system_that_overlayfs_cannot_use_is_named_with_the_way_out(
     assert "AMIFORGE_SANDBOX" in only
     assert "wrong fs type" in only
     assert not list((tmp_path / "sandbox").iterdir())
+
+
+def test_folder_below_run_is_refused_and_not_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(requirements, "KEYRING", tmp_path)
+    monkeypatch.setattr(cgroups, "hierarchies", lambda: [tmp_path])
+    (only,) = requirements.missing_requirements(Folder(Path("/run/amiforge-test")))
+    assert "outside /run" in only
+    assert not Path("/run/amiforge-test").exists()
