@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import re
-import socket
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs
@@ -47,20 +46,18 @@ class _Connection(WSGIRequestHandler):
         self.close_connection = True
 
 
-def bind(app: Any, where: int | socket.socket = 0) -> BaseWSGIServer:
+def bind(app: Any, host: str = "127.0.0.1", port: int = 0) -> BaseWSGIServer:
     """Serve an application with one thread a connection, once `serve_forever` is called.
 
     Args:
         app: a WSGI application.
-        where: a port of 127.0.0.1 (0: any free one), or a bound socket.
+        host: the loopback address to listen on.
+        port: the port; 0 takes any free one.
 
     Raises:
         OSError: the port is taken.
     """
-    if isinstance(where, int):
-        return make_server("127.0.0.1", where, app, threaded=True, request_handler=_Connection)
-    host, port = where.getsockname()
-    return make_server(host, port, app, threaded=True, request_handler=_Connection, fd=where.detach())
+    return make_server(host, port, app, threaded=True, request_handler=_Connection)
 
 
 class App:
