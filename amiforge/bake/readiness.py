@@ -26,7 +26,9 @@ fi
 say boot "$(cat /proc/sys/kernel/random/boot_id)"
 say machine "$(cat /etc/machine-id 2>/dev/null)"
 for key in /etc/ssh/ssh_host_*_key.pub; do
-  [ -f "$key" ] && read -r _ blob _ <"$key" && say host-key "$blob"
+  [ -f "$key" ] || continue
+  read -r _ blob _ <"$key" || :  # cloud-init leaves out the last newline
+  say host-key "$blob"
 done
 cut -d: -f6 /etc/passwd | sort -u | while IFS= read -r home; do
   for file in "$home"/.ssh/authorized_keys "$home"/.ssh/authorized_keys2; do
