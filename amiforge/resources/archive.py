@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from amiforge.engine.query import Query, Replies
 from amiforge.engine.resource import Change, Resource, State, Unknown
-from amiforge.resources.directory import own
+from amiforge.resources.directory import refuse_shared
 from amiforge.resources.file_state import AbsolutePath, FileState, look_at
 from amiforge.resources.strict import STRICT
 from amiforge.shell import script
@@ -69,7 +69,7 @@ class Archive(Resource):
     timeout: float = 3600
 
     def __post_init__(self) -> None:
-        own(self.into)
+        refuse_shared(self.into)
 
     @property
     def name(self) -> str:

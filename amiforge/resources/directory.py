@@ -20,15 +20,14 @@ from amiforge.systems.system import System
 _SHARED = ("", "/usr", "/var")
 
 
-def own(path: str) -> str:
-    """Give the path of a directory that may be removed as a whole.
+def refuse_shared(path: str) -> None:
+    """Refuse to remove or replace a directory that belongs to the operating system.
 
     Raises:
-        RecipeError: it belongs to the operating system.
+        RecipeError: it does.
     """
     if path.rpartition("/")[0] in _SHARED:
         raise RecipeError(f"{path} cannot be removed as a whole", fix="name a directory inside it")
-    return path
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -51,7 +50,7 @@ class Directory(Resource):
 
     def __post_init__(self) -> None:
         if not self.present:
-            own(self.path)
+            refuse_shared(self.path)
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from amiforge.engine.query import Query, Replies
 from amiforge.engine.resource import Change, Resource, State
-from amiforge.resources.directory import Directory, own
+from amiforge.resources.directory import Directory, refuse_shared
 from amiforge.resources.file_state import AbsolutePath
 from amiforge.resources.observation import Observation, observe
 from amiforge.resources.strict import STRICT
@@ -54,7 +54,7 @@ class VendorInstall(Resource):
 
     def __post_init__(self) -> None:
         if self.workspace:
-            own(self.workspace)
+            refuse_shared(self.workspace)
 
     @property
     def name(self) -> str:

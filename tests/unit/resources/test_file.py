@@ -3,18 +3,17 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+from importlib.resources import files as package_files
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from amiforge.engine.query import Answer
+from amiforge.engine.query import Answer, merge
 from amiforge.errors import FactUnreadable, RecipeError
-from amiforge.resources.directory import Directory
-from amiforge.resources.file import File
+from amiforge.resources import Archive, Artifact, Directory, File, KernelModule, Symlink, Sysctl
 from amiforge.resources.file_state import FILES, FileState
-from amiforge.resources.symlink import Symlink
 from amiforge.shell import Secret
 from tests.realshell import SYSTEM, ask, converge, differing, replies, run
 
@@ -76,6 +75,26 @@ def test_a_template_that_cannot_be_filled_is_refused(text: str, reason: str) -> 
 def test_a_packaged_file_that_is_not_there_is_refused(source: str) -> None:
     with pytest.raises(RecipeError):
         File("/a", source=source).desired(SYSTEM)
+
+
+def test_a_packaged_file_is_what_it_says() -> None:
+    text = package_files("amiforge").joinpath("files", "nvidia_driver", "has-pci").read_bytes()
+    digest = hashlib.sha256(text).hexdigest()
+    assert File("/a", source="nvidia_driver/has-pci").desired(SYSTEM)["content"] == digest
+
+
+def test_all_kinds_ask_about_their_paths_in_one_question() -> None:
+    resources = [
+        File("/a", ""),
+        Directory("/b"),
+        Symlink("/c", "d"),
+        Artifact("https://host.example/x", "/d"),
+        Archive("/d", "/e/f"),
+        KernelModule("efa"),
+        Sysctl("vm.swappiness", 1),
+    ]
+    (question,) = merge([query for resource in resources for query in resource.queries(SYSTEM)])
+    assert question.items[:4] == ("/a", "/b", "/c", "/d")
 
 
 @pytest.mark.parametrize("path", ["a", "", "/a/", "/a//b", "/a/../b", "/a\nb", "//"])
