@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -10,17 +11,27 @@ from pathlib import Path
 import pytest
 
 from amiforge.sandbox.endpoint import Endpoint
+from amiforge.sandbox.folder import Folder
 from amiforge.sandbox.lifecycle import session
 from amiforge.sandbox.requirements import missing_requirements
 from tests.sandbox.cloud import Cloud, test_folder
 
 
-@pytest.fixture(scope="session")
-def endpoint() -> Iterator[Endpoint]:
+@pytest.fixture(scope="module")
+def own_folder() -> Iterator[Folder]:
+    """Give the test suite's folder, to one module at a time, also when tests run in parallel."""
     folder = test_folder()
     if missing := missing_requirements(folder):
         pytest.skip(f"sandbox layer: {', '.join(missing)}")
-    with session(folder) as endpoint:
+    with (folder.path / "tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def endpoint(own_folder: Folder) -> Iterator[Endpoint]:
+    """Give a running sandbox."""
+    with session(own_folder) as endpoint:
         yield endpoint
 
 
