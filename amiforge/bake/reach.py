@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from amiforge.bake.readiness import Condition, condition
 from amiforge.bake.run import Login, Run
@@ -14,6 +14,10 @@ from amiforge.host.base import Host
 #: To be expected while an instance boots: sshd is not there yet, cloud-init has not written the keys yet, or the image
 #: reboots once by itself.
 _EXPECTED = (Unreachable, AuthRefused, HostKeyMismatch, ConnectionLost)
+
+
+#: Seconds between two tries at most: trying costs nobody anything, and a booting machine is soon there.
+_PAUSE = 1.0
 
 
 class _Late(BakeError):
@@ -37,6 +41,7 @@ def reach(run: Run, login: Login, instance_id: str) -> tuple[Host, Condition]:
     """
     host, last = run.means.connect(login), [_Seen()]
     deadline = run.settings.reach_deadline
+    pace = replace(run.clients.pace, longest=_PAUSE)
 
     def look() -> _Seen:
         try:
@@ -51,7 +56,7 @@ def reach(run: Run, login: Login, instance_id: str) -> tuple[Host, Condition]:
         return seen.error.message if seen.error else None
 
     try:
-        seen = poll(Wait(f"{host.address} to accept us", deadline, _Late), look, progress, run.clients.pace)
+        seen = poll(Wait(f"{host.address} to accept us", deadline, _Late), look, progress, pace)
     except _Late:
         error = last[0].error or Unreachable(f"{host.address} did not answer")
         raise error.add(console=console(run.clients, instance_id)) from None

@@ -12,6 +12,7 @@ from typing import Self
 from amiforge.engine.events import JobOutput, LinkLost, Listener, RebootFinished, RebootStarted
 from amiforge.engine.failure import explain, last_lines
 from amiforge.engine.job import Job, read_status
+from amiforge.engine.lockfile import recorded
 from amiforge.engine.plan import Item
 from amiforge.engine.tenure import take
 from amiforge.errors import (
@@ -76,6 +77,8 @@ class Link:
         status = self._follow(job, tail)
         if status:
             raise explain(job.change, status, tail.text)
+        for event in recorded(tail.text):
+            self.listener(event)
 
     def _follow(self, job: Job, tail: _Tail) -> int:
         deadline = time.monotonic() + job.change.timeout

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 from amiforge.engine.events import ArtifactRecorded, Event
 from amiforge.errors import ConfigError
 
+#: The line that a download without a known digest prints; digest and address follow.
+RECORDED = "amiforge: recorded sha256:"
+
 _HEADER = "# sha256 of downloads whose vendors publish none, recorded on first use. Keep it under version control.\n"
 _SHA256 = re.compile(r"^[0-9a-f]{64}$")
+
+
+def recorded(output: str) -> Iterator[ArtifactRecorded]:
+    """Give what downloads without a known digest said in a job's output."""
+    for line in output.splitlines():
+        digest, _, url = line.partition(RECORDED)[2].strip().partition(" ")
+        if url and _SHA256.match(digest):
+            yield ArtifactRecorded(url=url, sha256=digest)
 
 
 class Lockfile:

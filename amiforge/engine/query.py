@@ -35,11 +35,14 @@ class QueryKind(Generic[T]):
             empty and it must not write anything anywhere.
         parse: turns the answer and the items asked for into one value an item; raises `FactUnreadable` when the answer
             makes no sense. Every item must get a value, also when the host does not know it.
+        slow: takes a second or more, so it is asked again only at the turn of who wants to know, and not along with
+            everything else.
     """
 
     name: str
     script: str
     parse: Callable[[Answer, Sequence[str]], Mapping[str, T]]
+    slow: bool = False
 
 
 @dataclass(frozen=True)

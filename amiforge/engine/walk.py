@@ -191,10 +191,18 @@ class Walk:
         self.stale.update(place for place in later if not (contained and self.items[place].resource.contained))
 
     def _worth_asking(self, index: int) -> list[int]:
-        """Give the places to ask about along with a changed one: all that is stale, unless the next one is not."""
-        if index + 1 in self.stale:
-            return sorted(place for place in self.stale if place > index)
-        return []
+        """Give the places to ask about along with a changed one: what is stale and quickly answered.
+
+        Nothing while the next one is not stale: more may be outdated before anybody needs to know.
+        """
+        if index + 1 not in self.stale:
+            return []
+        return sorted(place for place in self.stale if place > index and not self._slow(place))
+
+    def _slow(self, index: int) -> bool:
+        """Tell whether a resource's queries take their time."""
+        resource = self.items[index].resource
+        return resource.provable and any(query.kind.slow for query in resource.queries(self.link.system))
 
     def _prefetch(self) -> None:
         """Start all downloads that will be wanted; each is waited for at its turn."""

@@ -10,6 +10,7 @@ from pydantic import AfterValidator
 from pydantic.dataclasses import dataclass
 
 from amiforge.engine.failure import CHECKSUM_MISMATCH
+from amiforge.engine.lockfile import RECORDED
 from amiforge.engine.query import Query, Replies
 from amiforge.engine.resource import Change, Resource, State
 from amiforge.errors import RecipeError
@@ -20,9 +21,6 @@ from amiforge.systems.system import System
 
 #: Exit status of a download whose content is not what it should be; `EX_DATAERR` of sysexits.
 MISMATCH_STATUS = 65
-
-#: Begins the line that tells the digest of a download which had none to be checked against: digest, then address.
-RECORDED = "amiforge: recorded sha256:"
 
 #: Seconds: to connect, and without a single kilobyte a second until a transfer counts as dead. Tries in all.
 CONNECT_TIMEOUT = 20

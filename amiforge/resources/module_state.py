@@ -63,7 +63,7 @@ def look_at_module(module: str) -> Query[ModuleState]:
 def in_initramfs(module: str, kernel: str, initramfs: Initramfs) -> Query[bool]:
     """Give the question whether a kernel's initramfs holds a module, and not the file of ours that blacklists it."""
     contents = f"contents() {{\n{initramfs.contents}\n}}\n"
-    return Query(QueryKind("initramfs", contents + _INITRAMFS, _parse_images), f"{module} {kernel}")
+    return Query(QueryKind("initramfs", contents + _INITRAMFS, _parse_images, slow=True), f"{module} {kernel}")
 
 
 def _module(module: str) -> str:

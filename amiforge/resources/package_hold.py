@@ -18,7 +18,9 @@ from amiforge.systems.system import System
 
 @cache
 def _holds(manager: PackageManager) -> QueryKind[Holds]:
-    return QueryKind("package holds", manager.holds_query, lambda answer, items: manager.read_holds(answer.text, items))
+    return QueryKind(
+        "package holds", manager.holds_query, lambda answer, items: manager.read_holds(answer.text, items), slow=True
+    )
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -14,7 +14,7 @@ from amiforge.engine.query import Answer, Query, QueryKind, Replies
 from amiforge.engine.resource import Change, Resource, State, Value
 from amiforge.errors import RecipeError
 from amiforge.resources.strict import STRICT
-from amiforge.systems.package_manager import PackageManager, PackageVersion, Upgrade, matches
+from amiforge.systems.package_manager import PackageManager, PackageVersion, UpdateOptions, matches
 from amiforge.systems.system import System
 
 # What rpm and dpkg accept as names, and groups; never an option, a path, a pattern or a version in disguise.
@@ -73,12 +73,14 @@ def _outdated(manager: PackageManager) -> QueryKind[str]:
     def parse(answer: Answer, names: Sequence[str]) -> Mapping[str, str]:
         return manager.read_outdated(answer.status, answer.text, names)
 
-    return QueryKind("newer packages", manager.outdated_query, parse)
+    return QueryKind("newer packages", manager.outdated_query, parse, slow=True)
 
 
 @cache
 def _updates(manager: PackageManager) -> QueryKind[tuple[str, ...]]:
-    return QueryKind("updates", manager.updates_query, lambda answer, items: manager.read_updates(answer.text, items))
+    return QueryKind(
+        "updates", manager.updates_query, lambda answer, items: manager.read_updates(answer.text, items), slow=True
+    )
 
 
 def installed(name: str, system: System) -> Query[tuple[str, ...]]:
@@ -100,7 +102,7 @@ class Packages(Resource):
     Attributes:
         packages: names, or names with versions. A version may leave out epoch and release.
         present: installed; False for absent.
-        latest: at the newest version, for packages without a version of their own.
+        latest: at the newest version, for packages without a version of their own. Holds stay in force.
         weak: installing brings recommended packages along.
     """
 
@@ -184,7 +186,10 @@ class Packages(Resource):
 
 @dataclass(frozen=True, config=STRICT)
 class Updates(Resource):
-    """No update is pending for any package.
+    """No update is pending for any package, as far as the host's package metadata goes.
+
+    What is pending is asked of metadata that the package manager counts as fresh (a day for apt, two for dnf and yum
+    unless configured otherwise); installing updates fetches it anew.
 
     Updates()                                      everything
     Updates(security=True, exclude=("kernel*",))   what mends vulnerabilities, save in the kernel
@@ -211,12 +216,12 @@ class Updates(Resource):
         return f"{kind} except {', '.join(self.exclude)}" if self.exclude else kind
 
     @property
-    def _upgrade(self) -> Upgrade:
-        return Upgrade(self.security, self.exclude, self.release)
+    def _options(self) -> UpdateOptions:
+        return UpdateOptions(self.security, self.exclude, self.release)
 
     def _query(self, system: System) -> Query[tuple[str, ...]]:
         manager = system.os.packages
-        return Query(_updates(manager), manager.updates_item(self._upgrade))
+        return Query(_updates(manager), manager.updates_item(self._options))
 
     def queries(self, system: System) -> tuple[Query[tuple[str, ...]], ...]:
         """Ask what an update would bring."""
@@ -233,4 +238,4 @@ class Updates(Resource):
     def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:  # noqa: ARG002
         """Update."""
         manager = system.os.packages
-        yield Change(f"install {self.name}", manager.update(self._upgrade), job=True, locks=manager.locks)
+        yield Change(f"install {self.name}", manager.update(self._options), job=True, locks=manager.locks)

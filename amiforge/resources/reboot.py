@@ -30,7 +30,7 @@ _FACTS_NOW: Query[System] = Query(QueryKind("facts", FACTS, _parse_kernels))
 
 
 def _required(system: System) -> Query[tuple[str, ...]]:
-    return Query(QueryKind("required reboot", f"{system.os.reboot_required}\n{_REQUIRED}", _parse_required))
+    return Query(QueryKind("required reboot", f"{system.os.reboot_required}\n{_REQUIRED}", _parse_required, slow=True))
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -20,6 +20,7 @@ from amiforge.resources import (
     VendorInstall,
 )
 from amiforge.shell import argv, script
+from amiforge.tasks.installed import installed_version
 from amiforge.tasks.task import Check, Task
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class NvidiaDriver(Task):
         )
         yield Check("every DKMS module is installed", [], lambda: _not_installed(host.check_output("dkms status")))
         if self.method == "packages":
-            yield from self._package_checks(host)
+            yield from self._package_checks(host, system)
         yield Check(
             f"the loaded driver is {self.version}",
             self.version,
@@ -138,17 +139,14 @@ class NvidiaDriver(Task):
         )
         yield Check("nvidia-smi answers", 0, lambda: host.run("nvidia-smi").rc, device=NVIDIA)
 
-    def _package_checks(self, host: TestinfraHost) -> Iterator[Check]:
+    def _package_checks(self, host: TestinfraHost, system: System) -> Iterator[Check]:
         services = ["nvidia-persistenced"] if self.persistence else []
         services += ["nvidia-fabricmanager"] if self.fabric_manager else []
         for name in ("nvidia-driver-cuda", *services):
-            yield Check(f"package {name} has the driver's version", self.version, partial(_version, host, name))
+            version = partial(installed_version, host, system, name)
+            yield Check(f"package {name} has the driver's version", self.version, version)
         for name in services:
             yield Check(f"service {name} is enabled", True, partial(_is_enabled, host, name))
-
-
-def _version(host: TestinfraHost, package: str) -> str:
-    return str(host.package(package).version)
 
 
 def _is_enabled(host: TestinfraHost, service: str) -> bool:

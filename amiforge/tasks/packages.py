@@ -10,6 +10,7 @@ from pydantic import Field
 
 from amiforge.resources import PackageHold, RebootIfNeeded, Updates
 from amiforge.resources import Packages as PackageSet
+from amiforge.tasks.installed import installed_version
 from amiforge.tasks.task import Check, Task
 
 if TYPE_CHECKING:
@@ -48,10 +49,10 @@ class Packages(Task):
     def checks(self, host: TestinfraHost, system: System) -> Iterator[Check]:
         """Prove the packages and that the running kernel is the one the image boots."""
         for name in self.install:
-            yield Check(f"package {name} is installed", True, partial(_is_installed, host, name))
+            yield Check(f"package {name} is installed", True, partial(_is_installed, host, system, name))
         if system.default_kernel:
             yield Check("running kernel is the default one", system.default_kernel, lambda: system.kernel)
 
 
-def _is_installed(host: TestinfraHost, name: str) -> bool:
-    return bool(host.package(name).is_installed)
+def _is_installed(host: TestinfraHost, system: System, name: str) -> bool:
+    return bool(installed_version(host, system, name))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from amiforge.engine.events import ArtifactRecorded, TaskStarted
-from amiforge.engine.lockfile import Lockfile
+from amiforge.engine.lockfile import Lockfile, recorded
 from amiforge.errors import ConfigError
 
 URL = "https://vendor.example/driver-1.0.run"
@@ -26,3 +26,8 @@ def test_a_file_that_is_no_lock_is_refused_by_name(tmp_path: Path, text: str) ->
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"amiforge\.lock"):
         Lockfile(path).digests()
+
+
+def test_what_a_download_says_of_itself_is_recorded_and_nothing_else_is() -> None:
+    output = f"downloading\namiforge: recorded sha256: {'c' * 64} {URL}\namiforge: recorded sha256: short {URL}\n"
+    assert [(event.url, event.sha256) for event in recorded(output)] == [(URL, "c" * 64)]
