@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from amiforge.engine.failure import explain
+from amiforge.engine.lockfile import RECORDED
 from amiforge.engine.query import Replies
 from amiforge.errors import ChecksumMismatch, RecipeError
-from amiforge.resources.artifact import MISMATCH_STATUS, RECORDED, Artifact
+from amiforge.resources.artifact import MISMATCH_STATUS, Artifact
 from amiforge.resources.file_state import FileState, look_at
 from tests.realshell import SYSTEM, ask, converge, differing, run
 
