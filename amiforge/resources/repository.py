@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator
 from pydantic.dataclasses import dataclass
@@ -128,17 +128,12 @@ class Repository(Resource):
         path = manager.repository_path(self.id)
         if not self.present:
             return File(path, present=False)
-        settings = tuple(
-            (key, system.mirrored(value) if _URL.fullmatch(value) else value) for key, value in self._lines
-        )
+        lines = cast("tuple[tuple[str, str], ...]", self.settings)  # what its validator made of it
+        settings = tuple((key, system.mirrored(value) if _URL.fullmatch(value) else value) for key, value in lines)
         options = RepositoryOptions(
             self.id, system.mirrored(self.url), self.suites or system.os.codename, self.components, settings
         )
         return File(path, manager.repository_text(options))
-
-    @property
-    def _lines(self) -> tuple[tuple[str, str], ...]:
-        return tuple(self.settings.items()) if isinstance(self.settings, Mapping) else self.settings
 
     def _key(self, key: bytes | None) -> str:
         if key is None:

@@ -15,7 +15,7 @@ from amiforge.systems.package_manager import (
     Holds,
     PackageVersion,
     RepositoryOptions,
-    Upgrade,
+    UpdateOptions,
     last_line,
     parts,
 )
@@ -32,13 +32,14 @@ refresh() {
 }
 """
 
-# Files that somebody edited stay as they are; a transaction that was killed is finished first.
+# Files that somebody edited stay as they are. A transaction that was killed is finished first; what then is still
+# broken, apt complains about itself.
 _TRANSACTION = r"""
 export NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none
 apt() {
   apt-get -y -o DPkg::Lock::Timeout=600 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"
 }
-dpkg --force-confdef --force-confold --configure -a || exit
+dpkg --force-confdef --force-confold --configure -a || :
 """
 
 # The version that apt wants is the whole one, epoch and revision included; the newest one that fits is taken.
@@ -183,15 +184,15 @@ class Apt:
         policies = {name: (installed, candidate) for name, installed, candidate in _POLICY.findall(printed)}
         return {name: _newer(*policies[name]) if name in policies else _NO_CANDIDATE for name in names}
 
-    def updates_item(self, upgrade: Upgrade) -> str:
+    def updates_item(self, options: UpdateOptions) -> str:
         """Give `security` and `exclude=PATTERN`, one a line.
 
         Raises:
             RecipeError: a release of the distribution is asked for.
         """
-        if upgrade.release:
+        if options.release:
             raise RecipeError("apt's repositories are not fixed to a release", fix="leave release empty")
-        return "\n".join(_options(upgrade))
+        return "\n".join(_words(options))
 
     def read_updates(self, printed: str, items: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
         """Read what would be upgraded for each item."""
@@ -220,10 +221,10 @@ class Apt:
         """Remove; configuration files and dependencies that nothing else needs stay."""
         return script(_REMOVE, *names, summary=display(("apt-get", "-y", "remove", *names)))
 
-    def update(self, upgrade: Upgrade) -> Command:
+    def update(self, options: UpdateOptions) -> Command:
         """Upgrade everything, or what the options leave of it."""
-        options = _options(upgrade)
-        return script(_UPDATE, *options, summary=" ".join(("apt-get -y dist-upgrade", *options)))
+        words = _words(options)
+        return script(_UPDATE, *words, summary=" ".join(("apt-get -y dist-upgrade", *words)))
 
     def hold(self, patterns: Sequence[str]) -> Command:
         """Mark as held."""
@@ -269,8 +270,8 @@ def _newer(installed: str, candidate: str) -> str:
     return "" if candidate in {installed, "(none)"} else candidate
 
 
-def _options(upgrade: Upgrade) -> tuple[str, ...]:
-    return (*(("security",) if upgrade.security else ()), *(f"exclude={pattern}" for pattern in upgrade.exclude))
+def _words(options: UpdateOptions) -> tuple[str, ...]:
+    return (*(("security",) if options.security else ()), *(f"exclude={pattern}" for pattern in options.exclude))
 
 
 def _pending(printed: str) -> tuple[str, ...]:

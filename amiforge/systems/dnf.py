@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from amiforge.shell import Command, argv, display, script
-from amiforge.systems.package_manager import PackageVersion, Upgrade
+from amiforge.systems.package_manager import PackageVersion, UpdateOptions
 from amiforge.systems.rpm import RPM_LOCKS, Rpm, holds_query, spec, update_options, updates_query
 
 # Without repositories a lock means what is installed, and nothing is fetched. Where the list of locks lies is the
@@ -67,9 +67,9 @@ class Dnf(Rpm):
         """Remove; dependencies that nothing else needs stay, since nobody named them."""
         return argv("dnf", "-y", "--setopt=clean_requirements_on_remove=False", "remove", "--", *names)
 
-    def update(self, upgrade: Upgrade) -> Command:
+    def update(self, options: UpdateOptions) -> Command:
         """Update."""
-        return argv("dnf", "-y", "--refresh", *update_options(upgrade), "upgrade")
+        return argv("dnf", "-y", "--refresh", *update_options(options), "upgrade")
 
     def hold(self, patterns: Sequence[str]) -> Command:
         """Lock, with the versionlock plugin, which is installed if it is missing."""

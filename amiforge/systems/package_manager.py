@@ -27,7 +27,7 @@ class PackageVersion(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Upgrade:
+class UpdateOptions:
     """Which updates count.
 
     Attributes:
@@ -79,7 +79,7 @@ class PackageManager(Protocol):
     def read_outdated(self, status: int, printed: str, names: Sequence[str]) -> Mapping[str, str]:
         """Give the newer version of each name: empty for none, `NOT_KNOWN` and the reason where it cannot be told."""
 
-    def updates_item(self, upgrade: Upgrade) -> str:
+    def updates_item(self, options: UpdateOptions) -> str:
         """Give the item of `updates_query` that asks for these updates."""
 
     @property
@@ -105,7 +105,7 @@ class PackageManager(Protocol):
     def remove(self, names: Sequence[str]) -> Command:
         """Remove in one transaction, and what depends on them, and nothing else."""
 
-    def update(self, upgrade: Upgrade) -> Command:
+    def update(self, options: UpdateOptions) -> Command:
         """Bring the updates, with fresh metadata."""
 
     def hold(self, patterns: Sequence[str]) -> Command:

@@ -14,7 +14,7 @@ from amiforge.systems.package_manager import (
     Holds,
     PackageVersion,
     RepositoryOptions,
-    Upgrade,
+    UpdateOptions,
     last_line,
     parts,
 )
@@ -80,9 +80,9 @@ class Rpm:
         installed = set(_GROUP.findall(printed))
         return {name: name.removeprefix("@") in installed for name in names}
 
-    def updates_item(self, upgrade: Upgrade) -> str:
+    def updates_item(self, options: UpdateOptions) -> str:
         """Give the options that narrow an update, one a line."""
-        return "\n".join(update_options(upgrade))
+        return "\n".join(update_options(options))
 
     def read_updates(self, printed: str, items: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
         """Read what `check-update` printed for each item."""
@@ -139,11 +139,11 @@ def holds_query(list_locks: str) -> str:
     return f"{list_locks} 2>/dev/null\nprintf '\\n{SEPARATOR}0\\n'\nrpm -qa --qf '{_FIELDS}' -- \"$@\"\n"
 
 
-def update_options(upgrade: Upgrade) -> tuple[str, ...]:
+def update_options(options: UpdateOptions) -> tuple[str, ...]:
     """Give the options by which dnf and yum narrow an update."""
-    security = ("--security",) if upgrade.security else ()
-    release = (f"--releasever={upgrade.release}",) if upgrade.release else ()
-    return (*security, *release, *(f"--exclude={pattern}" for pattern in upgrade.exclude))
+    security = ("--security",) if options.security else ()
+    release = (f"--releasever={options.release}",) if options.release else ()
+    return (*security, *release, *(f"--exclude={pattern}" for pattern in options.exclude))
 
 
 def spec(package: PackageVersion) -> str:

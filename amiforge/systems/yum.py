@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from amiforge.shell import Command, argv, display, script
-from amiforge.systems.package_manager import PackageVersion, Upgrade
+from amiforge.systems.package_manager import PackageVersion, UpdateOptions
 from amiforge.systems.rpm import RPM_LOCKS, Rpm, holds_query, spec, update_options, updates_query
 
 # yum does not go down to an older version unless it is told so, and then takes no other packages.
@@ -58,9 +58,9 @@ class Yum(Rpm):
         """Remove; dependencies that nothing else needs stay, since nobody named them."""
         return argv("yum", "-y", "--setopt=clean_requirements_on_remove=0", "remove", "--", *names)
 
-    def update(self, upgrade: Upgrade) -> Command:
+    def update(self, options: UpdateOptions) -> Command:
         """Update."""
-        return argv("yum", "-y", *update_options(upgrade), "update")
+        return argv("yum", "-y", *update_options(options), "update")
 
     def hold(self, patterns: Sequence[str]) -> Command:
         """Lock, with the versionlock plugin, which is installed if it is missing."""

@@ -240,6 +240,47 @@ def test_everything_that_differs_is_one_transaction(law: Law) -> None:
     assert all(name in orders[0] for name in ("nv", "jq", "tree"))
 
 
+@pytest.mark.shell
+@pytest.mark.subprocesses
+@pytest.mark.parametrize(
+    ("system", "expected"),
+    [
+        (
+            AL2023,
+            [
+                "dnf -q --disablerepo=* versionlock delete nv",
+                "dnf -y --setopt=install_weak_deps=True install -- nv-2.0 tree",
+            ],
+        ),
+        (
+            AMZN2,
+            [
+                "yum -q versionlock delete nv",
+                "yum -y install -- nv-2.0 tree",
+            ],
+        ),
+        (
+            UBUNTU,
+            [
+                "dpkg --force-confdef --force-confold --configure -a",
+                "apt-mark unhold nv",
+                "apt-cache madison -- nv",
+                (
+                    "apt-get -y -o DPkg::Lock::Timeout=600 -o Dpkg::Options::=--force-confdef"
+                    " -o Dpkg::Options::=--force-confold -o APT::Install-Recommends=true"
+                    " --allow-downgrades install -- nv=3:2.0-1ubuntu1 tree"
+                ),
+            ],
+        ),
+    ],
+    ids=["dnf", "yum", "apt"],
+)
+def test_programs_that_an_exact_install_runs(law: Law, expected: list[str]) -> None:
+    (change,) = Packages({"nv": "2.0", "tree": ""}).changes(frozenset({"nv", "tree"}), law.system)
+    assert run(change, prelude=law.host.prelude).status == 0
+    assert law.host.orders == expected
+
+
 def test_an_update_that_cannot_be_told_is_a_value() -> None:
     query = next(iter(Updates().queries(AL2023)))
     answer = Answer(0, b"Error: Failed to download metadata for repo 'core'\n\x1e1\n", b"")

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from amiforge.errors import FactUnreadable
 from amiforge.systems.apt import Apt
 from amiforge.systems.dnf import Dnf
-from amiforge.systems.package_manager import Holds, PackageManager, PackageVersion, RepositoryOptions, Upgrade, matches
+from amiforge.systems.package_manager import (
+    Holds,
+    PackageManager,
+    PackageVersion,
+    RepositoryOptions,
+    UpdateOptions,
+    matches,
+)
 from amiforge.systems.yum import Yum
 
 MANAGERS: tuple[PackageManager, ...] = (Dnf(), Yum(), Apt())
@@ -260,5 +267,5 @@ def test_settings_cannot_turn_off_signatures(manager: PackageManager, setting: s
 
 
 def test_options_of_an_update_are_one_item() -> None:
-    upgrade = Upgrade(security=True, exclude=("kernel*", "dkms"), release="latest")
-    assert Dnf().updates_item(upgrade) == "--security\n--releasever=latest\n--exclude=kernel*\n--exclude=dkms"
+    options = UpdateOptions(security=True, exclude=("kernel*", "dkms"), release="latest")
+    assert Dnf().updates_item(options) == "--security\n--releasever=latest\n--exclude=kernel*\n--exclude=dkms"
