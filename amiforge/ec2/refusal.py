@@ -67,6 +67,7 @@ _FIXES = {
     "InvalidClientTokenId": "the access key id is unknown: check the credentials and the profile",
     "UnrecognizedClientException": "the access key id is unknown: check the credentials and the profile",
     "InvalidAMIID.NotFound": "image ids differ between regions: check --region",
+    "InvalidAMIID.Malformed": "image ids look like ami-0123456789abcdef0",
     "InvalidAMIID.Unavailable": "the image was deregistered or has failed: choose another",
     "InvalidSubnetID.NotFound": "check builder.subnets and --region",
     "OptInRequired": "accept the image's terms in AWS Marketplace, or enable the region for the account",

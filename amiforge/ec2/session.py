@@ -6,6 +6,7 @@ Importing this module is cheap: boto3 is imported when clients are opened.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -75,8 +76,7 @@ def open_clients(settings: AwsSettings, pace: Pace | None = None, on_call: OnCal
     """
     from botocore.config import Config  # noqa: PLC0415 - costs 0.2 s, which no other command should pay
 
-    local = is_local(settings.endpoint_url)
-    session = _session(settings, local)
+    session = _session(settings)
     if not session.region_name:
         raise ConfigError(
             "no AWS region is given",
@@ -87,10 +87,11 @@ def open_clients(settings: AwsSettings, pace: Pace | None = None, on_call: OnCal
     # EC2 answers a lack of capacity with HTTP 500, which botocore would repeat in place for seconds.
     single = times.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
     endpoint = settings.endpoint_url or None
+    ec2 = session.client("ec2", config=patient, endpoint_url=endpoint)
     clients = Clients(
         session.region_name,
-        local,
-        session.client("ec2", config=patient, endpoint_url=endpoint),
+        is_local(ec2.meta.endpoint_url),
+        ec2,
         session.client("ec2", config=single, endpoint_url=endpoint),
         session.client("ssm", config=patient, endpoint_url=endpoint),
         pace or Pace(),
@@ -106,15 +107,17 @@ def is_local(endpoint_url: str) -> bool:
     return host in {"localhost", "::1"} or host.startswith("127.")
 
 
-def _session(settings: AwsSettings, local: bool) -> boto3.Session:
+def _session(settings: AwsSettings) -> boto3.Session:
     import boto3  # noqa: PLC0415 - as above
     from botocore.exceptions import ProfileNotFound  # noqa: PLC0415 - as above
 
+    local = is_local(settings.endpoint_url)
     made_up = "local" if local else None
     try:
         return boto3.Session(
             profile_name=None if local else settings.profile or None,
-            region_name=settings.region or None,
+            # botocore itself knows only AWS_DEFAULT_REGION, unlike all newer SDKs.
+            region_name=settings.region or os.environ.get("AWS_REGION") or None,
             aws_access_key_id=made_up,
             aws_secret_access_key=made_up,
         )

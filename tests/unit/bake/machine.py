@@ -12,7 +12,6 @@ from amiforge.host.base import Host, Output
 from amiforge.host.fake import FakeHost
 from amiforge.recipes.recipe import Recipe
 from amiforge.settings import EngineSettings
-from amiforge.systems.os import Os
 from amiforge.systems.system import System
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import signal
 from collections.abc import Iterator
@@ -14,11 +13,10 @@ from amiforge.bake.journal import read
 from amiforge.bake.manifest import Manifest
 from amiforge.ec2.builder import Builder
 from amiforge.ec2.poll import Pace
-from amiforge.ec2.session import Clients, OnCall
+from amiforge.ec2.session import Call, Clients, OnCall
 from amiforge.ec2.source_image import SourceImage
 from amiforge.engine.events import Event
 from amiforge.errors import (
-    AmiforgeError,
     AwsRefused,
     CheckFailed,
     CleanupIncomplete,
@@ -29,7 +27,7 @@ from amiforge.errors import (
 from amiforge.recipes.recipe import Recipe
 from amiforge.settings import AwsSettings, BakeSettings
 from tests.unit.bake.machine import Machines
-from tests.unit.ec2.cloud import LOST, SETTINGS, Cloud, open_cloud
+from tests.unit.ec2.cloud import LOST, SETTINGS, open_cloud
 
 
 class Bench:
@@ -40,9 +38,12 @@ class Bench:
         self.machines = Machines()
         self.builder = Builder(instance_types=("m6i.large", "m7i.large"), ingress=("192.0.2.1/32",))
         self.events: list[Event] = []
-        self.cloud = open_cloud(lambda call: self._on_call(call))
+        self.cloud = open_cloud(self._heard)
         self.faults = self.cloud.faults
         monkeypatch.setattr(loop, "open_clients", self._open)
+
+    def _heard(self, call: Call) -> None:
+        self._on_call(call)
 
     def _open(self, _aws: AwsSettings, _pace: Pace, on_call: OnCall) -> Clients:
         self._on_call = on_call
@@ -165,7 +166,7 @@ def test_keep_leaves_the_builder_of_a_failed_bake_and_says_how_to_log_in(bench: 
         bench.bake(on_failure="keep")
     assert [name.split()[0] for name in bench.cloud.leftovers()] == ["instance", "key", "security", "volume"]
     key = caught.value.lines["log_in"].split()[2]
-    assert os.stat(key).st_mode & 0o777 == 0o600
+    assert Path(key).stat().st_mode & 0o777 == 0o600
 
 
 def test_keep_does_not_keep_a_builder_that_nobody_can_log_in_to(bench: Bench) -> None:
@@ -210,7 +211,7 @@ def test_a_good_image_with_incomplete_cleanup_stays_and_the_error_lists_the_rest
 def test_a_taken_or_impossible_image_name_is_refused_before_anything_is_made(bench: Bench) -> None:
     with pytest.raises(ConfigError, match="no image name"):
         bench.bake(image_name="{recipe}#{run}")
-    with pytest.raises(ConfigError, match="there is an image named 'al2023-ami-2023.9' already"):
+    with pytest.raises(ConfigError, match="there is an image named 'al2023-ami-2023"):
         bench.bake(image_name="al2023-ami-2023.9")
     assert bench.cloud.leftovers() == []
 
@@ -232,9 +233,9 @@ def test_a_fault_at_any_call_leaves_at_most_the_finished_image(bench: Bench, fau
         bench.faults[number] = fault
         try:
             image = [f"image {bench.bake().image}"]
-        except AwsRefused as error:
-            assert fault == "UnauthorizedOperation", f"{calls[number - 1]}: {error.block()}"
+        except AwsRefused:
             image = []
+        assert image or fault == "UnauthorizedOperation", f"{calls[number - 1]}: what passes must not end a bake"
         assert bench.cloud.leftovers() == image, calls[number - 1]
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from amiforge.host.fake import FakeHost
 
 DIRT = {
     "etc/machine-id": "0123456789abcdef0123456789abcdef\n",
-    "etc/passwd": "root:x:0:0::/root:/bin/sh\nec2-user:x:1000:1000::/home/ec2-user:/bin/bash\nnobody:x:9:9::/:/bin/false\n",
+    "etc/passwd": "root:x:0:0::/root:/bin/sh\nec2-user:x:1:1::/home/ec2-user:/bin/sh\nnobody:x:9:9::/:/bin/false\n",
     "etc/ssh/ssh_host_ed25519_key": "private",
     "etc/ssh/ssh_host_ed25519_key.pub": "ssh-ed25519 AAAA",
     "etc/ssh/sshd_config": "Port 22\n",
@@ -63,7 +62,7 @@ def sh(root: Path, mode: str) -> list[str]:
 
 
 def state(root: Path) -> dict[str, str]:
-    links = {str(path.relative_to(root)): os.readlink(path) for path in root.rglob("*") if path.is_symlink()}
+    links = {str(path.relative_to(root)): str(path.readlink()) for path in root.rglob("*") if path.is_symlink()}
     return links | {str(path.relative_to(root)): path.read_text() for path in root.rglob("*") if path.is_file()}
 
 
@@ -115,7 +114,7 @@ def test_the_machine_id_of_dbus_goes_only_if_it_is_a_file_of_its_own(root: Path)
     link.parent.mkdir(parents=True)
     link.symlink_to("/etc/machine-id")
     sh(root, "wipe")
-    assert os.readlink(link) == "/etc/machine-id"
+    assert str(link.readlink()) == "/etc/machine-id"
     link.unlink()
     link.write_text("0123\n")
     sh(root, "wipe")

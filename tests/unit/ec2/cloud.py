@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ReadTimeoutError
 from moto.core.models import botocore_stubber
 from moto.ec2.models import ec2_backends
@@ -56,7 +57,7 @@ class Cloud:
         if fault == LOST:
             botocore_stubber(event_name, request)
             raise ReadTimeoutError(endpoint_url=request.url)
-        return _refusal(request.url, fault) if fault else None
+        return refusal(request.url, fault) if fault else None
 
     def leftovers(self) -> list[str]:
         """Name everything there is but the source image and what an account has from its beginning."""
@@ -84,8 +85,10 @@ def open_cloud(on_call: OnCall | None = None, pace: Pace | None = None) -> Cloud
     source = images[0].id
     cloud = Cloud(source, clients)
     for client in (clients.ec2, clients.once):
-        client.meta.events.register_first("before-send.ec2", cloud.hit)
-        client.meta.events.register("provide-client-params.ec2.CreateImage", _without_snapshot_tags)
+        # The stubs of botocore know only of hooks that give nothing.
+        events: Any = client.meta.events
+        events.register_first("before-send.ec2", cloud.hit)
+        events.register("provide-client-params.ec2.CreateImage", _without_snapshot_tags)
     return cloud
 
 
@@ -103,7 +106,8 @@ class _Body:
         yield self._content
 
 
-def _refusal(url: str, code: str) -> AWSResponse:
+def refusal(url: str, code: str) -> AWSResponse:
+    """Give what EC2 answers when it says no."""
     error = f"<Error><Code>{code}</Code><Message>as the test asked</Message></Error>"
     status = {"RequestLimitExceeded": 503, "InternalError": 500, "InsufficientInstanceCapacity": 500}.get(code, 400)
-    return AWSResponse(url, status, {}, _Body(f"<Response><Errors>{error}</Errors></Response>".encode()))
+    return AWSResponse(url, status, HTTPHeaders(), _Body(f"<Response><Errors>{error}</Errors></Response>".encode()))
