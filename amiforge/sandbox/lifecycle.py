@@ -72,14 +72,14 @@ def up(
     if endpoint := running(folder):
         return endpoint
     require(folder)
-    with _locked(folder):
+    with _locked(folder) as lock:
         if endpoint := running(folder):
             return endpoint
         _remove_leftovers(folder)
         with _step(listener, "prepare sandbox", str(folder.path)):
             build_sources(folder)
         with _step(listener, "start sandbox", str(folder.path)):
-            _start(folder, port, delays or Delays())
+            _start(folder, lock, port, delays or Delays())
     endpoint = running(folder)
     if not endpoint:
         raise _not_started(folder)
@@ -141,10 +141,11 @@ def session(
             down(folder)
 
 
-def _start(folder: Folder, port: int, delays: Delays) -> None:
+def _start(folder: Folder, lock: int, port: int, delays: Delays) -> None:
+    # The server holds our lock, too, until its pid file is there: killed now, we leave nothing that `down` overlooks.
     ready, told = os.pipe()
     module = [sys.executable, "-m", "amiforge.sandbox.server", str(folder.path)]
-    options = ["--port", str(port), "--delays", json.dumps(asdict(delays)), "--ready", str(told)]
+    options = ["--port", str(port), "--delays", json.dumps(asdict(delays)), "--lock", str(lock), "--ready", str(told)]
     try:
         with _log(folder).open("w") as log:
             subprocess.run(
@@ -153,7 +154,7 @@ def _start(folder: Folder, port: int, delays: Delays) -> None:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                pass_fds=[told],
+                pass_fds=[told, lock],
                 check=True,
             )
     finally:
@@ -201,12 +202,12 @@ def _health(endpoint: Endpoint) -> dict[str, Any] | None:
 
 
 @contextmanager
-def _locked(folder: Folder) -> Iterator[None]:
-    """Keep others from starting or ending the sandbox of this folder."""
+def _locked(folder: Folder) -> Iterator[int]:
+    """Keep others from starting or ending the sandbox of this folder; gives the lock's descriptor."""
     folder.path.mkdir(parents=True, exist_ok=True)
     with (folder.path / "lifecycle.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        yield file.fileno()
 
 
 @contextmanager

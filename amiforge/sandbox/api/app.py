@@ -18,9 +18,9 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from amiforge.errors import UsageError
 from amiforge.sandbox.api.account import ACCOUNT_ID, Account
 from amiforge.sandbox.api.backend import SandboxBackend
-from amiforge.sandbox.api.calls import SandboxCalls
 from amiforge.sandbox.api.faults import Call, Traffic, refusal
 from amiforge.sandbox.api.records import now
+from amiforge.sandbox.api.service import SandboxCalls
 
 _LOG = logging.getLogger(__name__)
 

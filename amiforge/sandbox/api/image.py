@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from moto.ec2.models.amis import Ami
 from moto.ec2.models.elastic_block_store import Snapshot, Volume
+from moto.ec2.utils import random_snapshot_id
 
 from amiforge.sandbox.api.records import Device, ImageRecord
 
 if TYPE_CHECKING:
-    from amiforge.sandbox.api.backend import SandboxBackend
+    from amiforge.sandbox.api.images import Images
 
 
 class ImageSnapshot(Snapshot):
     """The snapshot behind one device of an image; `status` is `pending` until the copy is finished."""
 
-    def __init__(self, backend: SandboxBackend, image: ImageRecord, device: Device) -> None:
+    def __init__(self, backend: Images, image: ImageRecord, device: Device) -> None:
         volume = Volume(backend, "vol-ffffffff", device.size, zone=None, encrypted=device.encrypted)  # type: ignore[abstract]
         super().__init__(
             backend,
@@ -43,7 +44,7 @@ class SandboxImage(Ami):
     Does not run `Ami.__init__`, which would invent them.
     """
 
-    def __init__(self, backend: SandboxBackend, record: ImageRecord) -> None:
+    def __init__(self, backend: Images, record: ImageRecord) -> None:
         self.record = record
         self.ec2_backend = backend
         self.id = record.id
@@ -156,27 +157,36 @@ def _ebs(device: Device) -> dict[str, Any]:
     return {key: value for key, value in shown.items() if value is not None}
 
 
-def devices_of(instance: Any, snapshot_tags: dict[str, str], new_snapshot: Any) -> tuple[Device, ...]:
+def devices_of(instance: Any, wanted: list[dict[str, Any]]) -> list[Device]:
     """Give the devices of an image made of an instance: one a volume, each with a new snapshot.
 
     Args:
         instance: a moto instance.
-        snapshot_tags: tags of all the snapshots.
-        new_snapshot: gives a fresh snapshot id.
+        wanted: the mappings in the request, which change or leave out devices of the instance.
+
+    Raises:
+        NotImplementedError: a mapping adds a device.
     """
-    volumes = instance.ec2_backend.volumes
-    return tuple(
-        Device(
-            name=name,
-            snapshot_id=new_snapshot(),
-            size=volume.size,
-            volume_type=volume.volume_type,
-            delete_on_termination=block.delete_on_termination,
-            encrypted=volume.encrypted,
-            iops=volume.iops,
-            throughput=volume.throughput,
-            snapshot_tags=snapshot_tags,
-        )
-        for name, block in instance.get_block_device_mapping
-        for volume in (volumes[block.volume_id],)
+    changes = {mapping["DeviceName"]: mapping for mapping in wanted}
+    attached = dict(instance.get_block_device_mapping)
+    if added := changes.keys() - attached.keys():
+        raise NotImplementedError(f"a new device {min(added)} in an image")
+    return [
+        _device(name, block, instance.ec2_backend.volumes[block.volume_id], changes.get(name, {}).get("Ebs", {}))
+        for name, block in attached.items()
+        if "NoDevice" not in changes.get(name, {})
+    ]
+
+
+def _device(name: str, block: Any, volume: Volume, changed: dict[str, Any]) -> Device:
+    kept = changed.get("VolumeType", volume.volume_type) == volume.volume_type
+    return Device(
+        name=name,
+        snapshot_id=random_snapshot_id(),
+        size=changed.get("VolumeSize", volume.size),
+        volume_type=changed.get("VolumeType", volume.volume_type),
+        delete_on_termination=changed.get("DeleteOnTermination", block.delete_on_termination),
+        encrypted=changed.get("Encrypted", volume.encrypted),
+        iops=changed.get("Iops", volume.iops if kept else None),
+        throughput=changed.get("Throughput", volume.throughput if kept else None),
     )

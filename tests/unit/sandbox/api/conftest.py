@@ -12,17 +12,20 @@ import pytest
 from amiforge.sandbox.api.account import Account
 from amiforge.sandbox.api.app import App, bind
 from amiforge.sandbox.api.records import ImageRecords
+from amiforge.sandbox.endpoint import Delays
 from tests.unit.sandbox.api.fakes import PARAMETER, SOURCE, Cloud, FakeAddresses, FakeMachines
+
+NO_DELAYS = Delays()
 
 
 @pytest.fixture
-def open_cloud(tmp_path: Path) -> Iterator[Callable[[], Cloud]]:
+def open_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
     """Open an endpoint over the same folder, as often as wanted; the last one opened is the one that lives."""
     opened: list[tuple[Any, App]] = []
 
-    def open_() -> Cloud:
+    def open_(delays: Delays = NO_DELAYS) -> Cloud:
         machines = FakeMachines(tmp_path / "images")
-        account = Account(machines, ImageRecords(tmp_path / "images"), FakeAddresses(), (SOURCE,))
+        account = Account(machines, ImageRecords(tmp_path / "images"), FakeAddresses(), (SOURCE,), delays)
         app = App(account, {PARAMETER: SOURCE.id})
         server = bind(app)
         Thread(target=server.serve_forever, daemon=True).start()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.unit.sandbox.api.fakes import SOURCE, refused, until
+from tests.unit.sandbox.api.fakes import PARAMETER, SOURCE, refused, until
 
 if TYPE_CHECKING:
     from tests.unit.sandbox.api.fakes import Cloud
@@ -217,6 +217,20 @@ def test_images_come_back_when_the_server_starts_again(open_cloud: Callable[[], 
     assert len(snapshots) == 2
     assert after.client().describe_instances()["Reservations"] == []
     assert after.machines.made[after.running(ImageId=kept)].layers == (kept, *SOURCE.layers)
+
+
+def test_images_show_before_the_first_request_after_a_restart(open_cloud: Callable[[], Cloud]) -> None:
+    _, image_id = open_cloud().baked()
+    after = open_cloud()
+    after.client("ssm").get_parameter(Name=PARAMETER)
+    assert after.machines.discarded == []
+    assert after.image(image_id)["State"] == "available"
+
+
+def test_a_directory_no_record_stands_for_is_removed_at_the_start(open_cloud: Callable[[], Cloud]) -> None:
+    folder = open_cloud().machines.images
+    (folder / "ami-0half" / "layer").mkdir(parents=True)
+    assert open_cloud().machines.discarded == ["ami-0half"]
 
 
 def test_images_are_listed_page_by_page(cloud: Cloud) -> None:

@@ -1,0 +1,203 @@
+"""The instances of one region: each has an address and a machine, and obeys in the states EC2 allows."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from moto.ec2.exceptions import DependencyViolationError, EC2ClientError
+from moto.ec2.models.elastic_network_interfaces import NetworkInterface
+from moto.ec2.models.instances import Instance, InstanceState, Reservation
+from moto.ec2.models.security_groups import SecurityGroup
+
+from amiforge.sandbox.api.image import SandboxImage
+from amiforge.sandbox.api.images import Images
+from amiforge.sandbox.api.life import Life
+
+_ALIVE = ("pending", "running", "stopping", "stopped")
+_FILTERS: dict[str, Callable[[Instance], object]] = {
+    "client-token": lambda instance: instance.client_token,
+    "instance-state-code": lambda instance: str(instance.state_code),
+    "root-device-name": lambda instance: instance.root_device_name,
+    "instance-lifecycle": lambda instance: instance.lifecycle,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What a client token stands for: the request's parameters, and the reservation they led to."""
+
+    parameters: str
+    reservation: Reservation
+
+
+class Instances(Images):
+    """EC2 of one region as far as instances go. All methods run under the account's lock."""
+
+    launches: dict[str, Launch]
+
+    def run_instances(
+        self, image_id: str, count: int, user_data: Any, security_group_names: list[str], **kwargs: Any
+    ) -> Reservation:
+        """Make instances as moto does, give each its address and machine, and boot them."""
+        image = self.image(image_id)
+        before = set(self.reservations)
+        try:
+            reservation = super().run_instances(image_id, count, user_data, security_group_names, **kwargs)
+            for instance in reservation.instances:
+                self._settle_in(instance, image, kwargs)
+        except Exception:
+            for reservation_id in set(self.reservations) - before:
+                self._undo(self.reservations.pop(reservation_id))
+            raise
+        for instance in reservation.instances:
+            self.account.lives[instance.id].start()
+        return reservation
+
+    def _settle_in(self, instance: Instance, image: SandboxImage, options: dict[str, Any]) -> None:
+        address = self.account.addresses.take()
+        for nic in instance.nics.values():
+            nic.add_tags(options["tags"].get("network-interface", {}))
+            nic.delete_on_termination = _goes_with_instance(nic, options["nics"])
+        primary = instance.nics[0]
+        primary.private_ip_address = primary.public_ip = address
+        primary.public_ip_auto_assign = False
+        primary.private_ip_addresses = [{"Primary": True, "PrivateIpAddress": address}]
+        if not instance.security_groups:
+            instance.security_groups = list(primary.group_set)
+        for device in options.get("block_device_mappings", ()):
+            self._shape_volume(instance, device)
+        machine = self.account.machines.create(
+            instance.id,
+            image.record.layers,
+            address=address,
+            user_data=_decoded(instance.user_data),
+            public_keys=self._public_keys(instance.key_name),
+        )
+        self.account.lives[instance.id] = Life(instance, machine, image.record.layers, address, self.account)
+
+    def _shape_volume(self, instance: Instance, device: dict[str, Any]) -> None:
+        block = instance.block_device_mapping[device["DeviceName"]]
+        volume, wanted = self.volumes[block.volume_id], device["Shape"]
+        volume.volume_type = wanted["VolumeType"]
+        volume.iops, volume.throughput = wanted.get("Iops"), wanted.get("Throughput")
+
+    def _public_keys(self, name: str | None) -> tuple[str, ...]:
+        return (self.key_pairs[name].public_key.strip(),) if name else ()
+
+    def _undo(self, reservation: Reservation) -> None:
+        for instance in reservation.instances:
+            life = self.account.lives.pop(instance.id, None)
+            if life:
+                life.end()
+                self.account.addresses.give_back(life.address)
+            instance.terminate()
+
+    def start_instances(self, instance_ids: list[str]) -> list[tuple[Instance, InstanceState]]:
+        """Start what is stopped; refuse what is on its way down."""
+        found = self._in_states(instance_ids, ("stopped", "pending", "running"), "started")
+        return [self._order(one, one.state == "stopped", lambda life: life.start()) for one in found]
+
+    def stop_instances(self, instance_ids: list[str], *, force: bool = False) -> list[tuple[Instance, InstanceState]]:
+        """Stop what runs; refuse what is not there yet or any more."""
+        found = self._in_states(instance_ids, ("running", "stopping", "stopped"), "stopped")
+        for one in found:
+            if one.disable_api_stop:
+                raise _protected(one, "stopped", "disableApiStop")
+        return [self._order(one, one.state == "running", lambda life: life.stop(force=force)) for one in found]
+
+    def terminate_instances(self, instance_ids: list[str]) -> list[tuple[Instance, InstanceState]]:
+        """Terminate; nothing happens to what is gone already."""
+        found = self.get_multi_instances_by_id(instance_ids)
+        for one in found:
+            if one.disable_api_termination:
+                raise _protected(one, "terminated", "disableApiTermination")
+        return [self._order(one, one.state in _ALIVE, lambda life: life.terminate()) for one in found]
+
+    def reboot_instances(self, instance_ids: list[str]) -> list[Instance]:
+        """Reboot what runs."""
+        found = self._in_states(instance_ids, ("running",), "rebooted")
+        return [self._order(one, True, lambda life: life.reboot())[0] for one in found]
+
+    def _in_states(self, instance_ids: list[str], states: tuple[str, ...], done: str) -> list[Instance]:
+        found = self.get_multi_instances_by_id(instance_ids)
+        for one in found:
+            if one.state not in states:
+                raise EC2ClientError(
+                    "IncorrectInstanceState", f"The instance '{one.id}' is not in a state from which it can be {done}."
+                )
+        return found
+
+    def _order(self, instance: Instance, wanted: bool, order: Callable[[Life], None]) -> tuple[Instance, InstanceState]:
+        before = InstanceState(instance.state, instance.state_code)
+        if wanted:
+            order(self.account.lives[instance.id])
+        return instance, before
+
+    def template_image(self, template: dict[str, Any]) -> str | None:
+        """Give the image that a launch template names."""
+        image_id: str | None = self._get_template_from_args(template).image_id
+        return image_id
+
+    def console(self, instance_id: str) -> str:
+        """Give what the instance's machine printed; nothing once it is terminated."""
+        instance = self.get_instance(instance_id)
+        life = self.account.lives.get(instance.id)
+        return life.machine.console() if life else ""
+
+    def all_reservations(self, filters: Any = None) -> list[Reservation]:
+        """Find reservations, by filters moto lacks as well."""
+        found = super().all_reservations(_known_to_moto(filters))
+        return list(_matching(found, filters))
+
+    def get_reservations_by_instance_ids(self, instance_ids: list[str], filters: Any = None) -> list[Reservation]:
+        """Find the reservations of some instances, by filters moto lacks as well."""
+        found = super().get_reservations_by_instance_ids(instance_ids, filters=_known_to_moto(filters))
+        return list(_matching(found, filters))
+
+    def delete_security_group(self, name: str | None = None, group_id: str | None = None) -> None:
+        """Delete a group that no instance uses."""
+        group = self.get_security_group_by_name_or_id(group_id or name or "")
+        if group and any(group in _groups(one) for one in self.all_instances() if one.state != "terminated"):
+            raise DependencyViolationError(f"resource {group.id} has a dependent object")
+        super().delete_security_group(name, group_id)
+
+
+def _protected(instance: Instance, done: str, attribute: str) -> EC2ClientError:
+    return EC2ClientError(
+        "OperationNotPermitted",
+        f"The instance '{instance.id}' may not be {done}. Modify its '{attribute}' instance attribute and try again.",
+    )
+
+
+def _groups(instance: Instance) -> set[SecurityGroup]:
+    return {*instance.security_groups, *(group for nic in instance.nics.values() for group in nic.group_set)}
+
+
+def _goes_with_instance(nic: NetworkInterface, wanted: list[dict[str, Any]]) -> bool:
+    """Whether a network interface ends with its instance: what was made for it does, unless said otherwise."""
+    return not any(
+        one.get("NetworkInterfaceId") == nic.id
+        or (one.get("DeviceIndex") == nic.device_index and one.get("DeleteOnTermination") is False)
+        for one in wanted
+    )
+
+
+def _decoded(user_data: Any) -> bytes:
+    return base64.b64decode(str(user_data)) if user_data else b""
+
+
+def _known_to_moto(filters: Any) -> Any:
+    return {name: values for name, values in filters.items() if name not in _FILTERS} if filters else filters
+
+
+def _matching(reservations: Iterable[Reservation], filters: Any) -> Iterator[Reservation]:
+    ours = {name: values for name, values in (filters or {}).items() if name in _FILTERS}
+    for reservation in reservations:
+        reservation.instances = [
+            one for one in reservation.instances if all(_FILTERS[name](one) in values for name, values in ours.items())
+        ]
+        if reservation.instances or not ours:
+            yield reservation

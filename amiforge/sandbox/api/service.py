@@ -1,0 +1,53 @@
+"""The EC2 service: moto's operations with ours in front, and refusals in EC2's form for what neither has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from botocore.model import OperationNotFoundError
+from moto.core.responses import ActionResult
+from moto.ec2.exceptions import EC2ClientError
+
+from amiforge.sandbox.api.calls import Calls
+from amiforge.sandbox.api.image_calls import ImageCalls
+from amiforge.sandbox.api.instance_calls import InstanceCalls
+
+
+class KeyPairCalls(Calls):
+    """Key pairs by id as well as by name."""
+
+    def delete_key_pair(self) -> ActionResult:
+        """Delete; a name that is not there is fine, an id is not."""
+        key_id = self._get_param("KeyPairId")
+        if key_id:
+            self.params["KeyName"] = self._name_of(key_id)
+        return super().delete_key_pair()
+
+    def describe_key_pairs(self) -> ActionResult:
+        """Describe, by names and ids."""
+        for key_id in self._get_param("KeyPairIds", []):
+            self.params.setdefault("KeyNames", []).append(self._name_of(key_id))
+        return super().describe_key_pairs()
+
+    def _name_of(self, key_id: str) -> str:
+        for pair in self.region_backend.key_pairs.values():
+            if pair.id == key_id:
+                return str(pair.key_name)
+        raise EC2ClientError("InvalidKeyPair.NotFound", f"The key pair ID '{key_id}' does not exist")
+
+
+class SandboxCalls(InstanceCalls, ImageCalls, KeyPairCalls):
+    """The EC2 service of the sandbox."""
+
+    def _dispatch(self, request: Any, full_url: str | None = None, headers: Any = None) -> Any:
+        try:
+            return super()._dispatch(request, full_url, headers)
+        except OperationNotFoundError:
+            refusal = EC2ClientError(
+                "InvalidAction", f"The action {self._get_action()} is not valid for this web service."
+            )
+        except NotImplementedError as missing:
+            refusal = EC2ClientError(
+                "UnsupportedOperation", f"The sandbox does not offer {self._get_action()} in this form: {missing}"
+            )
+        return self.serialized(ActionResult(refusal))

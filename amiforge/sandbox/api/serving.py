@@ -1,0 +1,55 @@
+"""A sandbox folder, served: the EC2 API and the artifact mirror, each on a port of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Thread
+from urllib.parse import urlsplit
+
+from amiforge.sandbox.addresses import Addresses
+from amiforge.sandbox.api.account import Account
+from amiforge.sandbox.api.app import App, bind
+from amiforge.sandbox.api.booted import BootedMachines, source_record
+from amiforge.sandbox.api.records import ImageRecords
+from amiforge.sandbox.endpoint import Delays, Endpoint
+from amiforge.sandbox.folder import Folder
+from amiforge.sandbox.mirror import mirror_address, mirror_app
+from amiforge.sandbox.sources import SourceImage, source_images
+
+
+class Serving:
+    """Serves from the moment it exists, until `close`.
+
+    Args:
+        folder: the sandbox's folder.
+        port: of the API on 127.0.0.1; 0 takes any free one.
+        delays: how long states last.
+
+    Raises:
+        OSError: a port is taken.
+        ValueError: an image on disk has an unreadable record.
+    """
+
+    def __init__(self, folder: Folder, port: int, delays: Delays) -> None:
+        sources = source_images(folder)
+        records = tuple(source_record(folder, source) for source in sources)
+        self._account = Account(BootedMachines(folder), ImageRecords(folder.images), Addresses(), records, delays)
+        app = App(self._account, parameters(sources))
+        mirror = urlsplit(mirror_address(folder))
+        api = bind(app, port=port)
+        self._servers = (api, bind(mirror_app(folder), mirror.hostname or "", mirror.port or 0))
+        for server in self._servers:
+            Thread(target=server.serve_forever, daemon=True).start()
+        self.endpoint = Endpoint(f"http://127.0.0.1:{api.server_port}", mirror.geturl())
+
+    def close(self) -> None:
+        """Stop serving, and take the machines along."""
+        for server in self._servers:
+            server.shutdown()
+        self._account.close()
+
+
+def parameters(sources: Sequence[SourceImage]) -> dict[str, str]:
+    """Give the public SSM parameters that lead to the source images, and what else their vendors publish."""
+    ids = {name: source.ami_id for source in sources for name in source.parameters}
+    return ids | {name: value for source in sources for name, value in source.values}
