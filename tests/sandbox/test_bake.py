@@ -124,12 +124,18 @@ def test_a_refused_call_leaves_nothing(
         return clients
 
     monkeypatch.setattr(loop, "open_clients", opened)
+    # Only what comes after the verification needs one.
+    settings = BakeSettings(runs=str(tmp_path), verify=operation == "CreateTags")
     try:
-        kept = bake(EMPTY, aws(endpoint), settings=BakeSettings(runs=str(tmp_path), verify=False)).image
-    except AwsRefused:
+        kept = bake(EMPTY, aws(endpoint), settings=settings).image
+    except AwsRefused as error:
         kept = ""
+        failed = error.lines.get("operation")
+    else:
+        failed = operation
     run = next(tmp_path.iterdir()).name
-    assert refused, "the call was never made"
+    assert refused
+    assert failed == operation
     assert leftovers(cloud, run) == []
     images = cloud.client().describe_images(Filters=[{"Name": "tag:amiforge:run", "Values": [run]}])["Images"]
     assert [image["ImageId"] for image in images] == ([kept] if kept else [])
