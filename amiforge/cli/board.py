@@ -21,11 +21,17 @@ _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\
 
 @dataclass
 class Row:
-    """One line of the tree and those below it. Times are seconds since the epoch."""
+    """One line of the tree and those below it. Times are seconds since the epoch.
+
+    Attributes:
+        detail: what is to be known of it for good.
+        doing: what it is at right now; shown instead while it runs, and kept when it fails.
+    """
 
     title: str
     state: State = "running"
     detail: str = ""
+    doing: str = ""
     started: float | None = None
     seconds: float | None = None
     rows: list[Row] = field(default_factory=list)
@@ -33,7 +39,7 @@ class Row:
 
     def close(self, state: State, seconds: float, detail: str = "") -> None:
         """Bring the row to its end."""
-        self.state, self.seconds, self.detail = state, seconds, detail
+        self.state, self.seconds, self.detail, self.doing = state, seconds, detail, ""
         self.tail.clear()
 
     def running(self) -> Iterator[Row]:
@@ -93,10 +99,11 @@ class Board:
 
     @see.register
     def _(self, event: events.Waiting) -> None:
-        self._open.detail = f"waiting for {event.what}" + (f": {event.detail}" if event.detail else "")
+        self._open.doing = f"waiting for {event.what}" + (f": {event.detail}" if event.detail else "")
 
     @see.register
     def _(self, event: events.ApplyStarted) -> None:
+        self._open.doing = ""
         if self._apply is None:  # after a reboot the same apply starts over, and its rows stay
             self._apply = Row(event.host, started=event.at, rows=[Row(task, state="pending") for task in event.tasks])
             self._open.rows.append(self._apply)
@@ -120,7 +127,7 @@ class Board:
     @see.register
     def _(self, event: events.ChangeStarted) -> None:
         row = self._task(event.task)
-        row.detail = event.summary
+        row.doing = event.summary
         row.tail.clear()
         self._lines = Lines()
 
@@ -131,7 +138,7 @@ class Board:
     @see.register
     def _(self, event: events.ResourceFinished) -> None:
         row = self._task(event.task)
-        row.detail = ""
+        row.doing = ""
         row.tail.clear()
 
     @see.register
@@ -161,6 +168,7 @@ class Board:
 
     @see.register
     def _(self, event: events.CheckFinished) -> None:
+        self._open.doing = ""
         if self._checks is None:
             self._checks = Row("checks", state="note")
             self._open.rows.append(self._checks)
@@ -175,7 +183,7 @@ class Board:
     def finish(self, state: State, at: float) -> None:
         """Bring every row that still runs to this end."""
         for row in list(self.root.running()):
-            row.close(state, at - row.started if row.started is not None else 0, row.detail)
+            row.close(state, at - row.started if row.started is not None else 0, row.doing or row.detail)
 
     @property
     def _open(self) -> Row:

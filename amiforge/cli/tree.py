@@ -97,7 +97,7 @@ def _lines(row: Row, depth: int, now: float, width: int) -> Iterator[Text]:
     took = "" if seconds is None else clock(seconds)
     room = width - 2 * depth - 2 - len(took) - 2
     title = _cut(row.title, room)
-    detail = _cut(row.detail.replace("\n", " "), room - cell_len(title) - 2)
+    detail = _cut((row.doing or row.detail).replace("\n", " "), room - cell_len(title) - 2)
     line = Text("  " * depth)
     line.append(f"{glyph} ", style)
     line.append(title, "bold" if row.state == "running" else style if row.state in {"failed", "pending"} else "")

@@ -52,7 +52,7 @@ def test_steps_follow_each_other_and_nest_while_open() -> None:
 
 def test_waiting_shows_at_the_innermost_open_row() -> None:
     shown = board(StepStarted(step="launch"), Waiting(what="i-1", seconds=1, detail="pending"))
-    assert shown.root.rows[0].detail == "waiting for i-1: pending"
+    assert shown.root.rows[0].doing == "waiting for i-1: pending"
 
 
 def test_a_task_shows_its_change_and_the_last_lines_of_its_output() -> None:
@@ -63,7 +63,7 @@ def test_a_task_shows_its_change_and_the_last_lines_of_its_output() -> None:
         *(JobOutput(task="efa", resource="r", text=f"line {n}\nli") for n in range(9)),
     )
     efa = shown.root.rows[0].rows[1]
-    assert (efa.state, efa.detail) == ("running", "install efa")
+    assert (efa.state, efa.doing) == ("running", "install efa")
     assert list(efa.tail) == ["liline 3", "liline 4", "liline 5", "liline 6", "liline 7", "liline 8"]
 
 
@@ -76,7 +76,7 @@ def test_a_finished_resource_clears_what_was_shown_of_it() -> None:
         ResourceFinished(task="efa", resource="r", status="changed"),
     )
     efa = shown.root.rows[0].rows[1]
-    assert (efa.detail, list(efa.tail)) == ("", [])
+    assert (efa.doing, list(efa.tail)) == ("", [])
 
 
 def test_tasks_that_changed_something_differ_from_those_that_did_not() -> None:
@@ -164,6 +164,19 @@ def test_a_failure_ends_every_row_that_runs(end: Event | None) -> None:
     tree = ["provision", "failed", ["h", "failed", ["packages", "failed"], ["efa", "pending"]]]
     assert outline(shown.root) == ["bake", "failed", tree]
     assert shown.root.rows[0].seconds == 18
+
+
+def test_a_failed_row_keeps_what_it_was_at_and_forgets_waits_that_are_over() -> None:
+    shown = board(
+        StepStarted(at=2, step="provision"),
+        Waiting(at=3, what="ssh", seconds=1),
+        START,
+        TaskStarted(at=11, task="efa"),
+        ChangeStarted(task="efa", resource="r", summary="install efa", command="c"),
+        Failed(at=20, message="no"),
+    )
+    provision = shown.root.rows[0]
+    assert (provision.detail, provision.rows[0].rows[1].detail) == ("", "install efa")
 
 
 def test_events_without_their_beginning_do_no_harm() -> None:
