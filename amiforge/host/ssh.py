@@ -12,7 +12,7 @@ from typing import Any, cast
 import fabric
 from paramiko import AuthenticationException, BadHostKeyException, Channel, ChannelException, SSHException, Transport
 
-from amiforge.errors import AuthRefused, CommandTimedOut, ConnectionLost, HostError, Unreachable
+from amiforge.errors import AuthRefused, CommandTimedOut, ConfigError, ConnectionLost, HostError, Unreachable
 from amiforge.host.base import OnOutput, Output
 from amiforge.host.envelope import KILL_GROUP_OF, Envelope, busy, sudo_refused
 from amiforge.host.heartbeat import Heartbeat, Wire
@@ -144,7 +144,12 @@ class SshHost:
         config = fabric.Config(lazy=True)
         if self.settings.config:
             config.set_runtime_ssh_path(str(self.settings.config.expanduser()))
-        config.load_ssh_config()
+        try:
+            config.load_ssh_config()
+        except OSError as error:
+            raise ConfigError(
+                f"ssh.config: {error.strerror}: {error.filename}", fix="name a file that is there"
+            ) from None
         connection = fabric.Connection(address, user=user, port=port, config=config)
         hop, pinned = connection, self._host_key
         while isinstance(hop, fabric.Connection):

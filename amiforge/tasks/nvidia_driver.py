@@ -71,8 +71,7 @@ class NvidiaDriver(Task):
             yield RebootIfNeeded()
         yield Packages(("dkms",))
         if system.kernel:
-            build = system.os.kernel.packages(system.kernel).build
-            yield Packages({package.name: package.version for package in build})
+            yield Packages(system.os.kernel.packages(system.kernel).build)
         yield from self._packages() if self.method == "packages" else self._run_file(system)
         yield from self._services()
         if self.hold and self.method == "packages":

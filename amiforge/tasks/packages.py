@@ -32,17 +32,20 @@ class Packages(Task):
     install: tuple[str, ...] = Field(
         ("jq", "git", "htop", "pciutils", "unzip"), description="packages to install besides"
     )
+    kernel_headers: bool = Field(True, description="headers of the running kernel, for modules that are built later")
     hold_kernel: bool = Field(True, description="keep later updates from moving the kernel under built modules")
     allow_reboot: bool = Field(True, description="reboot into a newly installed kernel; modules are built for it")
 
     def resources(self, system: System) -> Iterator[Resource]:
-        """Give updates, packages, the reboot that a new kernel takes, and the hold."""
+        """Give updates, packages, the reboot that a new kernel takes, its headers, and the hold of it all."""
         if self.update != "none":
             yield Updates(security=self.update == "security", exclude=self.exclude)
         if self.install:
             yield PackageSet(self.install)
         if self.allow_reboot:
             yield RebootIfNeeded()
+        if self.kernel_headers and system.kernel:
+            yield PackageSet(system.os.kernel.packages(system.kernel).build)
         if self.hold_kernel:
             yield PackageHold(system.os.kernel.held)
 
