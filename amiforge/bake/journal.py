@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from amiforge.ec2.session import Call
 from amiforge.errors import ConfigError
@@ -27,24 +27,21 @@ class Journal:
         self.path = path
         self.step = ""
 
-    @classmethod
-    def create(cls, path: Path, **about: Any) -> Self:
-        """Begin the journal of a new run; `about` says which.
+    def begin(self, **about: Any) -> None:
+        """Make the file, with a first line that says which run it is of.
 
         Raises:
             ConfigError: the file cannot be made, or is there already.
         """
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         except OSError as error:
             raise ConfigError(
-                f"cannot begin the journal {path}: {error.strerror}", fix="set bake.runs to a folder of your own"
+                f"cannot begin the journal {self.path}: {error.strerror}", fix="set bake.runs to a folder of your own"
             ) from None
-        _sync_folder(path.parent)
-        journal = cls(path)
-        journal.write("run", schema=SCHEMA, **about)
-        return journal
+        _sync_folder(self.path.parent)
+        self.write("run", schema=SCHEMA, **about)
 
     def write(self, kind: str, **about: Any) -> None:
         """Add a line and wait until it is on disk."""

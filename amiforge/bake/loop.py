@@ -19,7 +19,6 @@ from amiforge.bake.run import Means, Run, expiry, new_id
 from amiforge.bake.step import Step
 from amiforge.bake.steps import STEPS
 from amiforge.ec2.image import image_name
-from amiforge.ec2.poll import Pace
 from amiforge.ec2.session import Clients, open_clients
 from amiforge.ec2.tags import Tags
 from amiforge.engine.events import Listener, StepFinished, StepStarted, Waiting, silent
@@ -61,14 +60,16 @@ def bake(  # noqa: PLR0913 - two things are needed, and each of the others may b
     source = recipe.source
     name = image_name(settings.image_name, recipe=recipe.name, os=source.os, arch=source.architecture, run=run_id)
     folder = Path(settings.runs) / run_id
-    journal = Journal.create(folder / "journal.jsonl", run=run_id, recipe=recipe.name, region=aws.region, image=name)
+    journal = Journal(folder / "journal.jsonl")
+    clients = open_clients(aws, on_call=journal.call)
+    journal.begin(run=run_id, recipe=recipe.name, region=clients.region, image=name)
     with EventLog(folder / "events.jsonl", listener) as log:
         notes = Notes(log)
         run = Run(
             id=run_id,
             recipe=recipe,
             folder=folder,
-            clients=_clients(aws, settings, notes, journal),
+            clients=_heard(clients, settings, notes),
             journal=journal,
             listener=notes,
             tags=Tags(run_id, expiry(settings.lifetime), settings.tags),
@@ -77,13 +78,17 @@ def bake(  # noqa: PLR0913 - two things are needed, and each of the others may b
             engine=engine or EngineSettings(),
             means=means or Means(),
         )
-        with _signals_interrupt():
-            walk(run, STEPS)
-            try:
-                result = manifest(run, notes, started, time.time())
-                result.write(folder / "manifest.json")
-            finally:
-                _finish(run, STEPS)
+        return _bake(run, notes, started)
+
+
+def _bake(run: Run, notes: Notes, started: float) -> Manifest:
+    with _signals_interrupt():
+        walk(run, STEPS)
+        try:
+            result = manifest(run, notes, started, time.time())
+            result.write(run.folder / "manifest.json")
+        finally:
+            _finish(run, STEPS)
     return result
 
 
@@ -132,11 +137,13 @@ def _finish(run: Run, steps: Sequence[Step]) -> None:
     run.listener(StepFinished(step="clean up", seconds=time.monotonic() - started))
 
 
-def _clients(aws: AwsSettings, settings: BakeSettings, listener: Listener, journal: Journal) -> Clients:
+def _heard(clients: Clients, settings: BakeSettings, listener: Listener) -> Clients:
+    """Give the clients with a pace of which the listener hears."""
+
     def on_wait(what: str, seconds: float, detail: str) -> None:
         listener(Waiting(what=what, seconds=seconds, detail=detail))
 
-    return open_clients(aws, replace(Pace(), longest=settings.poll, on_wait=on_wait), journal.call)
+    return replace(clients, pace=replace(clients.pace, longest=settings.poll, on_wait=on_wait))
 
 
 @contextmanager

@@ -117,8 +117,8 @@ def test_a_refused_call_leaves_nothing(
         refused.append(operation)
         return refusal(request.url, "UnauthorizedOperation") if len(refused) == 1 else None
 
-    def opened(*args: Any) -> Clients:
-        clients = open_clients(*args)
+    def opened(*args: Any, **more: Any) -> Clients:
+        clients = open_clients(*args, **more)
         for client in (clients.ec2, clients.once):
             client.meta.events.register(f"before-send.ec2.{operation}", refuse)
         return clients

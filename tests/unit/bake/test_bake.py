@@ -12,7 +12,6 @@ from amiforge.bake import bake, loop
 from amiforge.bake.journal import read
 from amiforge.bake.manifest import Manifest
 from amiforge.ec2.builder import Builder
-from amiforge.ec2.poll import Pace
 from amiforge.ec2.session import Call, Clients, OnCall
 from amiforge.ec2.source_image import SourceImage
 from amiforge.engine.events import Event
@@ -45,7 +44,7 @@ class Bench:
     def _heard(self, call: Call) -> None:
         self._on_call(call)
 
-    def _open(self, _aws: AwsSettings, _pace: Pace, on_call: OnCall) -> Clients:
+    def _open(self, _aws: AwsSettings, *, on_call: OnCall) -> Clients:
         self._on_call = on_call
         return self.cloud.clients
 
@@ -246,3 +245,10 @@ class _Told(list[Event]):
 
     def append(self, event: Event) -> None:
         self._tell(event)  # type: ignore[operator]
+
+
+def test_without_a_region_there_is_not_even_a_folder_for_the_run(tmp_path: Path) -> None:
+    recipe = Recipe(name="empty", description="nothing", source=SourceImage(ami="ami-1"), tasks=())
+    with pytest.raises(ConfigError, match="no AWS region"):
+        bake(recipe, AwsSettings(), settings=BakeSettings(runs=str(tmp_path / "runs")))
+    assert not (tmp_path / "runs").exists()

@@ -11,8 +11,14 @@ from amiforge.ec2.session import Call
 from amiforge.errors import ConfigError
 
 
+def begun(folder: Path) -> Journal:
+    journal = Journal(folder / "journal.jsonl")
+    journal.begin(run="r")
+    return journal
+
+
 def test_every_line_is_synced_before_the_method_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    journal = Journal.create(tmp_path / "journal.jsonl", run="r")
+    journal = begun(tmp_path)
     synced: list[bytes] = []
     monkeypatch.setattr(os, "fsync", lambda _file: synced.append(journal.path.read_bytes()))
     journal.write("started", step="launch builder")
@@ -20,7 +26,7 @@ def test_every_line_is_synced_before_the_method_returns(tmp_path: Path, monkeypa
 
 
 def test_a_line_cut_off_by_a_crash_is_left_out(tmp_path: Path) -> None:
-    journal = Journal.create(tmp_path / "journal.jsonl", run="r")
+    journal = begun(tmp_path)
     journal.write("started", step="launch builder")
     whole = journal.path.read_bytes()
     for length in range(len(whole)):
@@ -29,7 +35,7 @@ def test_a_line_cut_off_by_a_crash_is_left_out(tmp_path: Path) -> None:
 
 
 def test_a_damaged_line_in_the_middle_is_refused_by_number(tmp_path: Path) -> None:
-    journal = Journal.create(tmp_path / "journal.jsonl", run="r")
+    journal = begun(tmp_path)
     with journal.path.open("a") as file:
         file.write("{half\n{}\n")
     with pytest.raises(ConfigError, match=":2: not a line"):
@@ -44,7 +50,7 @@ def test_a_journal_of_another_version_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_ids_that_calls_made_are_found_again(tmp_path: Path) -> None:
-    journal = Journal.create(tmp_path / "journal.jsonl", run="r")
+    journal = begun(tmp_path)
     journal.step = "launch builder"
     journal.call(Call("RunInstances", "asked", {"ImageId": "ami-1"}))
     journal.call(Call("RunInstances", "answered", {"InstanceId": ["i-1"], "ImageId": ["ami-1"]}))
@@ -53,6 +59,6 @@ def test_the_ids_that_calls_made_are_found_again(tmp_path: Path) -> None:
 
 
 def test_a_run_never_writes_into_another_runs_journal(tmp_path: Path) -> None:
-    Journal.create(tmp_path / "journal.jsonl", run="r")
+    begun(tmp_path)
     with pytest.raises(ConfigError, match="cannot begin the journal"):
-        Journal.create(tmp_path / "journal.jsonl", run="r")
+        begun(tmp_path)
