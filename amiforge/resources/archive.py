@@ -81,15 +81,15 @@ class Archive(Resource):
         """What unpacks it."""
         return "zip" if self.path.endswith(".zip") else "tar"
 
-    def queries(self, system: System) -> tuple[Query[FileState], ...]:  # noqa: ARG002 - the same everywhere
+    def queries(self, system: System) -> tuple[Query[FileState], ...]:
         """Ask for the archive, the stamp of the unpacked tree, and what it must hold."""
         return (look_at(self.path), look_at(f"{self.into}/{STAMP}"), self._created)
 
-    def desired(self, system: System) -> State:  # noqa: ARG002
+    def desired(self, system: System) -> State:
         """Want the tree to be that of the archive."""
         return {"tree": "of this archive"}
 
-    def actual(self, replies: Replies, system: System) -> State:  # noqa: ARG002
+    def actual(self, replies: Replies, system: System) -> State:
         """Compare the stamp with the archive's digest.
 
         Raises:
@@ -105,7 +105,7 @@ class Archive(Resource):
             return {"tree": "of another archive"}
         return {"tree": "incomplete" if replies[self._created].type == "absent" else "of this archive"}
 
-    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:  # noqa: ARG002
+    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:
         """Unpack it beside its place, and put it there as a whole."""
         summary = f"unpack {self.path} into {self.into}"
         words = (self.path, self.into, self.format, str(self.strip), self.creates)

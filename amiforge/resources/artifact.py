@@ -113,7 +113,7 @@ class Artifact(Resource):
         """Mode of the file as octal digits."""
         return "0755" if self.executable else "0644"
 
-    def queries(self, system: System) -> tuple[Query[FileState], ...]:  # noqa: ARG002 - the same everywhere
+    def queries(self, system: System) -> tuple[Query[FileState], ...]:
         """Ask what is at the path."""
         return (look_at(self.path),)
 
@@ -131,7 +131,7 @@ class Artifact(Resource):
             "mode": found.mode or None,
         }
 
-    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:  # noqa: ARG002
+    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:
         """Download it, unless what is there has the right digest and only its mode differs."""
         summary = f"download {self.url}"
         digest = system.digest(self.url, self.sha256)

@@ -151,19 +151,19 @@ class Block(Resource):
         """`block libfabric in /etc/profile.d/nccl.sh`."""
         return f"block {self.label} in {self.path}"
 
-    def queries(self, system: System) -> tuple[Query[str | None], ...]:  # noqa: ARG002 - the same everywhere
+    def queries(self, system: System) -> tuple[Query[str | None], ...]:
         """Ask what is between the two comments."""
         return (self._query,)
 
-    def desired(self, system: System) -> State:  # noqa: ARG002
+    def desired(self, system: System) -> State:
         """Want the text, or None for no block."""
         return {"text": self.text if self.present else None}
 
-    def actual(self, replies: Replies, system: System) -> State:  # noqa: ARG002
+    def actual(self, replies: Replies, system: System) -> State:
         """Give the text that is there."""
         return {"text": replies[self._query]}
 
-    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:  # noqa: ARG002
+    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:
         """Write the file with the block in it, or without it."""
         summary = f"{'write' if self.present else 'remove'} {self.name}"
         text = self.text if self.present else ""

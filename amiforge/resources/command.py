@@ -42,19 +42,19 @@ class Run(Resource):
         """`run build the man page index`."""
         return f"run {self.what}"
 
-    def queries(self, system: System) -> tuple[Query[Observation], ...]:  # noqa: ARG002 - the same everywhere
+    def queries(self, system: System) -> tuple[Query[Observation], ...]:
         """Ask for the proof."""
         return (observe(self.proof),)
 
-    def desired(self, system: System) -> State:  # noqa: ARG002
+    def desired(self, system: System) -> State:
         """Want the proof to say yes."""
         return {"done": True}
 
-    def actual(self, replies: Replies, system: System) -> State:  # noqa: ARG002
+    def actual(self, replies: Replies, system: System) -> State:
         """Tell what the proof says."""
         return {"done": replies[observe(self.proof)].status == 0}
 
-    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:  # noqa: ARG002
+    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:
         """Run the command."""
         yield Change(self.what, self.command, self.job, self.locks, self.timeout)
 
@@ -79,18 +79,18 @@ class RunAlways(Resource):
         """`run rebuild the linker cache`."""
         return f"run {self.what}"
 
-    def queries(self, system: System) -> tuple[Query[Observation], ...]:  # noqa: ARG002
+    def queries(self, system: System) -> tuple[Query[Observation], ...]:
         """Ask nothing."""
         return ()
 
-    def desired(self, system: System) -> State:  # noqa: ARG002
+    def desired(self, system: System) -> State:
         """Want nothing that could be compared."""
         return {}
 
-    def actual(self, replies: Replies, system: System) -> State:  # noqa: ARG002
+    def actual(self, replies: Replies, system: System) -> State:
         """Know nothing."""
         return {}
 
-    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:  # noqa: ARG002
+    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:
         """Run the command."""
         yield Change(self.what, self.command, self.job, self.locks, self.timeout)

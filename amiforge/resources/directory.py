@@ -57,22 +57,22 @@ class Directory(Resource):
         """`directory /etc/amiforge`."""
         return f"directory {self.path}"
 
-    def queries(self, system: System) -> tuple[Query[FileState], ...]:  # noqa: ARG002 - the same everywhere
+    def queries(self, system: System) -> tuple[Query[FileState], ...]:
         """Ask what is at the path."""
         return (look_at(self.path),)
 
-    def desired(self, system: System) -> State:  # noqa: ARG002
+    def desired(self, system: System) -> State:
         """Give type, owner, group and mode."""
         if not self.present:
             return {"type": "absent"}
         return {"type": "directory", "owner": self.owner, "group": self.group, "mode": self.mode}
 
-    def actual(self, replies: Replies, system: System) -> State:  # noqa: ARG002
+    def actual(self, replies: Replies, system: System) -> State:
         """Give the same of what is there."""
         found = replies[look_at(self.path)]
         return {"type": found.type, **found.metadata(self.owner, self.group)}
 
-    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:  # noqa: ARG002
+    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:
         """Make or remove it, or set only what differs."""
         if not self.present:
             yield Change(f"remove {self.path} and what is in it", argv("rm", "-rf", "--", self.path))

@@ -88,18 +88,18 @@ class File(Resource):
         """`file /etc/motd`."""
         return f"file {self.path}"
 
-    def queries(self, system: System) -> tuple[Query[FileState], ...]:  # noqa: ARG002 - the same everywhere
+    def queries(self, system: System) -> tuple[Query[FileState], ...]:
         """Ask what is at the path."""
         return (look_at(self.path),)
 
-    def desired(self, system: System) -> State:  # noqa: ARG002
+    def desired(self, system: System) -> State:
         """Give type, digest of the content, owner, group and mode."""
         if not self.present:
             return {"type": "absent"}
         digest = hashlib.sha256(self._bytes()).hexdigest()
         return {"type": "file", "content": digest, "owner": self.owner, "group": self.group, "mode": self.mode}
 
-    def actual(self, replies: Replies, system: System) -> State:  # noqa: ARG002
+    def actual(self, replies: Replies, system: System) -> State:
         """Give the same of what is there."""
         found = replies[look_at(self.path)]
         content = found.sha256 or None

@@ -113,15 +113,15 @@ class GitCheckout(Resource):
         """`git checkout /usr/local/src/gdrcopy`."""
         return f"git checkout {self.path}"
 
-    def queries(self, system: System) -> tuple[Query[CheckoutState], ...]:  # noqa: ARG002 - the same everywhere
+    def queries(self, system: System) -> tuple[Query[CheckoutState], ...]:
         """Ask git."""
         return (self._query,)
 
-    def desired(self, system: System) -> State:  # noqa: ARG002
+    def desired(self, system: System) -> State:
         """Want the ref, and no modified files."""
         return {"ref": self.ref, "modified": False}
 
-    def actual(self, replies: Replies, system: System) -> State:  # noqa: ARG002
+    def actual(self, replies: Replies, system: System) -> State:
         """Give the ref if its commit is there, else the commit that is.
 
         Raises:
@@ -135,7 +135,7 @@ class GitCheckout(Resource):
         commit = self.ref if re.fullmatch(_COMMIT, self.ref) else found.fetched
         return {"ref": self.ref if found.head == commit else found.head, "modified": found.modified}
 
-    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:  # noqa: ARG002
+    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:
         """Fetch that commit alone, and check it out."""
         summary = f"check out {self.ref} of {self.url}"
         check_out = script(_CHECK_OUT, system.mirrored(self.url), self.ref, self.path, summary=summary)

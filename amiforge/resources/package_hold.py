@@ -54,7 +54,7 @@ class PackageHold(Resource):
         for pattern in self.patterns:
             yield Query(_holds(system.os.packages), pattern)
 
-    def desired(self, system: System) -> State:  # noqa: ARG002 - the same everywhere
+    def desired(self, system: System) -> State:
         """Give `held` or `free`, a pattern."""
         return dict.fromkeys(self.patterns, "held" if self.held else "free")
 

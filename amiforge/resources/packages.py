@@ -145,7 +145,7 @@ class Packages(Resource):
             else:
                 raise RecipeError(f"{system.os.title} has no package groups like {name}", fix="name its packages")
 
-    def desired(self, system: System) -> State:  # noqa: ARG002 - the same everywhere
+    def desired(self, system: System) -> State:
         """Give `installed`, `absent`, `latest` or the version, a package."""
         state = "absent" if not self.present else "latest" if self.latest else "installed"
         return {name: version or state for name, version in self._all}
@@ -227,7 +227,7 @@ class Updates(Resource):
         """Ask what an update would bring."""
         return (self._query(system),)
 
-    def desired(self, system: System) -> State:  # noqa: ARG002
+    def desired(self, system: System) -> State:
         """Give that nothing is pending."""
         return {"pending": ()}
 
@@ -235,7 +235,7 @@ class Updates(Resource):
         """Give the pending updates, or why they are not known."""
         return {"pending": replies[self._query(system)]}
 
-    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:  # noqa: ARG002
+    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:
         """Update."""
         manager = system.os.packages
         yield Change(f"install {self.name}", manager.update(self._options), job=True, locks=manager.locks)

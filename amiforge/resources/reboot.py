@@ -53,7 +53,7 @@ class RebootIfNeeded(Resource):
         """Ask for kernels, modules, and what the operating system says."""
         return (_FACTS_NOW, _required(system), *(look_at_module(module) for module in self._modules(system)))
 
-    def desired(self, system: System) -> State:  # noqa: ARG002 - the same everywhere
+    def desired(self, system: System) -> State:
         """Want no reason for a reboot."""
         return {"kernel": "default", "blacklisted_and_loaded": (), "required_by": ()}
 

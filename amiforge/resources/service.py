@@ -66,7 +66,7 @@ class Service(Resource):
         files = (look_at(path) for path in self.restart_after)
         return (look_at_unit(self.unit), *files) if system.systemd else ()
 
-    def desired(self, system: System) -> State:  # noqa: ARG002 - the same everywhere
+    def desired(self, system: System) -> State:
         """Give what of mask, boot, activity, unit file and configuration is wanted."""
         if self.masked:
             return {"masked": True, "active": "inactive"}
@@ -101,7 +101,7 @@ class Service(Resource):
             "configuration": self._configuration(replies, unit),
         }
 
-    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:  # noqa: ARG002
+    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:
         """Give one systemctl call for each thing that differs; a restart covers a start."""
         if "unit_file" in differing:
             yield Change("reload systemd's unit files", argv("systemctl", "daemon-reload"), timeout=UNIT_TIMEOUT)

@@ -54,20 +54,20 @@ class Symlink(Resource):
         """`link /usr/local/cuda`."""
         return f"link {self.path}"
 
-    def queries(self, system: System) -> tuple[Query[FileState], ...]:  # noqa: ARG002 - the same everywhere
+    def queries(self, system: System) -> tuple[Query[FileState], ...]:
         """Ask what is at the path."""
         return (look_at(self.path),)
 
-    def desired(self, system: System) -> State:  # noqa: ARG002
+    def desired(self, system: System) -> State:
         """Give type and target."""
         return {"type": "link", "target": self.target} if self.present else {"type": "absent"}
 
-    def actual(self, replies: Replies, system: System) -> State:  # noqa: ARG002
+    def actual(self, replies: Replies, system: System) -> State:
         """Give the same of what is there."""
         found = replies[look_at(self.path)]
         return {"type": found.type, "target": found.target or None}
 
-    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:  # noqa: ARG002
+    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:
         """Put the link in its place in one step, or remove it."""
         if self.present:
             summary = f"link {self.path} to {self.target}"

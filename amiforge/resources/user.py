@@ -60,19 +60,19 @@ class Group(Resource):
         """`group docker`."""
         return f"group {self.group}"
 
-    def queries(self, system: System) -> tuple[Query[bool], ...]:  # noqa: ARG002 - the same everywhere
+    def queries(self, system: System) -> tuple[Query[bool], ...]:
         """Ask whether it exists."""
         return (Query(GROUPS, self.group),)
 
-    def desired(self, system: System) -> State:  # noqa: ARG002
+    def desired(self, system: System) -> State:
         """Want it to exist."""
         return {"exists": True}
 
-    def actual(self, replies: Replies, system: System) -> State:  # noqa: ARG002
+    def actual(self, replies: Replies, system: System) -> State:
         """Tell whether it exists."""
         return {"exists": replies[Query(GROUPS, self.group)]}
 
-    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:  # noqa: ARG002
+    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:
         """Make it."""
         options = ("-r",) if self.system else ()
         yield Change(f"make group {self.group}", argv("groupadd", *options, "--", self.group))
@@ -99,20 +99,20 @@ class User(Resource):
         """`user ec2-user`."""
         return f"user {self.user}"
 
-    def queries(self, system: System) -> tuple[Query[tuple[str, ...] | None], ...]:  # noqa: ARG002
+    def queries(self, system: System) -> tuple[Query[tuple[str, ...] | None], ...]:
         """Ask for the user's groups."""
         return (Query(USERS, self.user),)
 
-    def desired(self, system: System) -> State:  # noqa: ARG002
+    def desired(self, system: System) -> State:
         """Want the user, and the groups."""
         return {"exists": True, "groups": tuple(sorted(set(self.groups)))}
 
-    def actual(self, replies: Replies, system: System) -> State:  # noqa: ARG002
+    def actual(self, replies: Replies, system: System) -> State:
         """Tell whether the user exists, and which of these groups they are in."""
         groups = replies[Query(USERS, self.user)]
         return {"exists": groups is not None, "groups": tuple(sorted(set(self.groups) & set(groups or ())))}
 
-    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:  # noqa: ARG002
+    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:
         """Make the user, and add the groups."""
         if "exists" in differing:
             yield Change(f"make user {self.user}", argv("useradd", "-r" if self.system else "-m", "--", self.user))

@@ -61,21 +61,21 @@ class VendorInstall(Resource):
         """`install AWS CLI`."""
         return f"install {self.product}"
 
-    def queries(self, system: System) -> tuple[Query[Observation], ...]:  # noqa: ARG002 - the same everywhere
+    def queries(self, system: System) -> tuple[Query[Observation], ...]:
         """Ask for the installed version."""
         return (observe(self.observe),)
 
-    def desired(self, system: System) -> State:  # noqa: ARG002
+    def desired(self, system: System) -> State:
         """Want the version."""
         return {"version": self.version}
 
-    def actual(self, replies: Replies, system: System) -> State:  # noqa: ARG002
+    def actual(self, replies: Replies, system: System) -> State:
         """Give the installed version, None for none."""
         seen = replies[observe(self.observe)]
         lines = seen.text.strip().splitlines()
         return {"version": lines[0].strip() if lines and seen.status == 0 else None}
 
-    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:  # noqa: ARG002
+    def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:
         """Make the sources, run the installer, and remove what only it needed."""
         for source in self.sources:
             yield from source.changes(frozenset(source.desired(system)), system)

@@ -49,7 +49,7 @@ class AwsCli(Task):
             workspace=_WORKSPACE,
         )
 
-    def checks(self, host: TestinfraHost, system: System) -> Iterator[Check]:  # noqa: ARG002 - any system
+    def checks(self, host: TestinfraHost, system: System) -> Iterator[Check]:
         """Prove the version that `aws` on the path says."""
         yield Check(
             f"aws says aws-cli/{self.version}",

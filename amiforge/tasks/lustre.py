@@ -22,7 +22,7 @@ class Lustre(Task):
     Source: Amazon FSx for Lustre user guide, "Installing the Lustre client".
     """
 
-    def resources(self, system: System) -> Iterator[Resource]:  # noqa: ARG002 - one system so far
+    def resources(self, system: System) -> Iterator[Resource]:
         """Give the client's package, and LNet loaded at boot."""
         yield Packages(("lustre-client",))
         yield KernelModule("lnet", load_at_boot=True)

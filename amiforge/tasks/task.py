@@ -56,6 +56,6 @@ class Task(Options):
     def resources(self, system: System) -> Iterator[Resource]:
         """Give what the component consists of on this system, in the order in which it must be made true."""
 
-    def checks(self, host: TestinfraHost, system: System) -> Iterator[Check]:  # noqa: ARG002 - subclasses use them
+    def checks(self, host: TestinfraHost, system: System) -> Iterator[Check]:
         """Give the statements that prove the component, static ones first."""
         return iter(())
