@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import URLError
@@ -160,6 +161,23 @@ def test_a_program_that_is_told_to_end_takes_its_session_down(folder: Folder, nu
         os.kill(started.pid, number)
         assert started.wait(60) != 0
     assert running(folder) is None
+    assert left(folder) == []
+
+
+def test_a_start_that_is_killed_half_way_leaves_nothing_after_down(folder: Folder) -> None:
+    up(folder)
+    down(folder)
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from amiforge.sandbox.folder import Folder; from amiforge.sandbox.lifecycle import up\n"
+        "up(Folder(Path(sys.argv[1])))\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(folder.path)]) as started:
+        until(lambda: any("amiforge.sandbox.server" in words for words in left(folder)))
+        started.kill()
+    down(folder)
+    assert left(folder) == []
+    time.sleep(3)  # a server that was overlooked would serve by now
     assert left(folder) == []
 
 

@@ -16,6 +16,9 @@ from amiforge.sandbox.folder import Folder
 from amiforge.sandbox.mirror import mirror_address, mirror_app
 from amiforge.sandbox.sources import SourceImage, source_images
 
+#: Seconds between two looks at whether to stop serving.
+_POLL = 0.1
+
 
 class Serving:
     """Serves from the moment it exists, until `close`.
@@ -39,7 +42,7 @@ class Serving:
         api = bind(app, port=port)
         self._servers = (api, bind(mirror_app(folder), mirror.hostname or "", mirror.port or 0))
         for server in self._servers:
-            Thread(target=server.serve_forever, daemon=True).start()
+            Thread(target=server.serve_forever, args=(_POLL,), daemon=True).start()
         self.endpoint = Endpoint(f"http://127.0.0.1:{api.server_port}", mirror.geturl())
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ def open_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
         account = Account(machines, ImageRecords(tmp_path / "images"), FakeAddresses(), (SOURCE,), delays)
         app = App(account, {PARAMETER: SOURCE.id})
         server = bind(app)
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         opened.append((server, app))
         return Cloud(f"http://127.0.0.1:{server.server_port}", machines)
 
