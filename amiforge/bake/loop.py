@@ -55,7 +55,23 @@ def bake(  # noqa: PLR0913 - two things are needed, and each of the others may b
         CleanupIncomplete: the image is good, but something else could not be removed.
         KeyboardInterrupt: Ctrl-C, or a signal that ends programs.
     """
-    settings, started = settings or BakeSettings(), time.time()
+    started, notes = time.time(), Notes(listener)
+    opened = open_run(recipe, aws, settings or BakeSettings(), engine or EngineSettings(), notes, means or Means())
+    with opened as run, signals_interrupt():
+        walk(run, STEPS)
+        try:
+            result = manifest(run, notes, started, time.time())
+            result.write(run.folder / "manifest.json")
+        finally:
+            finish(run, STEPS)
+    return result
+
+
+@contextmanager
+def open_run(  # noqa: PLR0913, PLR0917 - a run is made of all of them
+    recipe: Recipe, aws: AwsSettings, settings: BakeSettings, engine: EngineSettings, listener: Listener, means: Means
+) -> Iterator[Run]:
+    """Give a new run with its folder, journal, event log and clients."""
     run_id = new_id()
     source = recipe.source
     name = image_name(settings.image_name, recipe=recipe.name, os=source.os, arch=source.architecture, run=run_id)
@@ -64,32 +80,19 @@ def bake(  # noqa: PLR0913 - two things are needed, and each of the others may b
     clients = open_clients(aws, on_call=journal.call)
     journal.begin(run=run_id, recipe=recipe.name, region=clients.region, image=name)
     with EventLog(folder / "events.jsonl", listener) as log:
-        notes = Notes(log)
-        run = Run(
+        yield Run(
             id=run_id,
             recipe=recipe,
             folder=folder,
-            clients=_heard(clients, settings, notes),
+            clients=_heard(clients, settings, log),
             journal=journal,
-            listener=notes,
+            listener=log,
             tags=Tags(run_id, expiry(settings.lifetime), settings.tags),
             image_name=name,
             settings=settings,
-            engine=engine or EngineSettings(),
-            means=means or Means(),
+            engine=engine,
+            means=means,
         )
-        return _bake(run, notes, started)
-
-
-def _bake(run: Run, notes: Notes, started: float) -> Manifest:
-    with _signals_interrupt():
-        walk(run, STEPS)
-        try:
-            result = manifest(run, notes, started, time.time())
-            result.write(run.folder / "manifest.json")
-        finally:
-            _finish(run, STEPS)
-    return result
 
 
 def walk(run: Run, steps: Sequence[Step]) -> None:
@@ -121,14 +124,14 @@ def _give_up(run: Run, steps: Sequence[Step], error: BaseException) -> None:
         error.add(log_in=run.login, kept=f"everything of run {run.id}: aws ec2 describe-instances --filters {tag}")
         return
     try:
-        _finish(run, steps)
+        finish(run, steps)
     except CleanupIncomplete as incomplete:
         if interrupted or not isinstance(error, AmiforgeError):
             raise incomplete from error
         error.add(**incomplete.lines)
 
 
-def _finish(run: Run, steps: Sequence[Step]) -> None:
+def finish(run: Run, steps: Sequence[Step]) -> None:
     """Remove everything but a good image."""
     started = time.monotonic()
     run.listener(StepStarted(step="clean up"))
@@ -147,7 +150,7 @@ def _heard(clients: Clients, settings: BakeSettings, listener: Listener) -> Clie
 
 
 @contextmanager
-def _signals_interrupt() -> Iterator[None]:
+def signals_interrupt() -> Iterator[None]:
     """Make a request to end, or a closed terminal, the same as Ctrl-C."""
 
     def interrupt(number: int, _frame: FrameType | None) -> None:

@@ -44,7 +44,7 @@ class PlainLines:
                 print(f"{event.at - self._began:8.1f}s  {word:<9} {text}".rstrip(), file=self._stream, flush=True)
 
     @singledispatchmethod
-    def _say(self, event: Event) -> Iterator[tuple[str, str]]:  # noqa: ARG002 - what nobody reads is not written
+    def _say(self, event: Event) -> Iterator[tuple[str, str]]:
         yield from ()
 
     @_say.register

@@ -13,6 +13,7 @@ from amiforge.errors import ConfigError
 if TYPE_CHECKING:
     from amiforge.cli.config import Config
     from amiforge.engine.events import Listener
+    from amiforge.host.base import Host
     from amiforge.recipes.recipe import Recipe
 
 AmiId = Annotated[
@@ -63,10 +64,22 @@ def _host(
 def _image(
     recipe: Recipe, ami: str, settings: Config, listener: Listener, junit: Path | None, *, sandbox: bool
 ) -> None:
+    from amiforge.bake.run import Means
     from amiforge.bake.verify_image import verify_image
     from amiforge.cli.where import ec2
+    from amiforge.verify.runner import verify as run_checks
 
     with ec2(settings, listener, sandbox=sandbox) as there:
+
+        def checks(host: Host, recipe: Recipe, listener: Listener) -> None:
+            run_checks(host, recipe, listener=listener, junit=junit)
+
         verify_image(
-            recipe, ami, there.aws, settings=settings.bake, engine=there.engine, listener=listener, junit=junit
+            recipe,
+            ami,
+            there.aws,
+            settings=settings.bake,
+            engine=there.engine,
+            listener=listener,
+            means=Means(verify=checks),
         )
