@@ -21,7 +21,8 @@ from amiforge.ec2.network import Subnet
 from amiforge.ec2.resolve import ResolvedImage
 from amiforge.ec2.session import Clients
 from amiforge.ec2.tags import Tags
-from amiforge.engine.events import Listener
+from amiforge.engine.events import Event, Listener
+from amiforge.engine.lockfile import Lockfile
 from amiforge.host.base import Host
 from amiforge.recipes.recipe import Recipe
 from amiforge.settings import BakeSettings, EngineSettings
@@ -51,10 +52,16 @@ def over_ssh(login: Login) -> Host:
 
 
 def provision(host: Host, recipe: Recipe, settings: EngineSettings, listener: Listener) -> Report:
-    """Apply the recipe's tasks."""
+    """Apply the recipe's tasks; digests of downloads are those of amiforge.lock, where new ones are recorded."""
     from amiforge.engine.apply import apply  # noqa: PLC0415 - not needed by whoever provisions in another way
 
-    return apply(host, recipe.tasks, listener=listener, settings=settings)
+    lock = Lockfile(Path(settings.lock_file))
+
+    def recording(event: Event) -> None:
+        lock.listen(event)
+        listener(event)
+
+    return apply(host, recipe.tasks, listener=recording, settings=settings, digests=lock.digests())
 
 
 def verified(host: Host, recipe: Recipe, listener: Listener) -> None:
