@@ -42,7 +42,8 @@ done
 #: What dnf, yum, rpm, apt and dpkg print when they lose the race for a lock that was free a moment before.
 _LOST_RACE = re.compile(
     r"can't create transaction lock|Could not get lock|Unable to acquire the dpkg frontend lock"
-    r"|frontend lock was locked by another process|Unable to lock the (administration )?directory|Another app is currently holding the yum lock"
+    r"|frontend lock was locked by another process|Unable to lock the (administration )?directory"
+    r"|Another app is currently holding the yum lock"
     r"|Failed to obtain the transaction lock",
     re.IGNORECASE,
 )
