@@ -20,7 +20,7 @@ class Step(ABC):
     title: ClassVar[str]
     cost: ClassVar[int] = 0
 
-    def find(self, run: Run) -> bool:  # noqa: ARG002 - steps that make nothing have nothing to find
+    def find(self, run: Run) -> bool:
         """Look for what it makes, adopt it, and tell whether it is there."""
         return False
 
@@ -28,6 +28,6 @@ class Step(ABC):
     def do(self, run: Run) -> str:
         """Make it happen; gives what people may want to know of it."""
 
-    def undo(self, run: Run) -> Iterator[str]:  # noqa: ARG002 - as above
+    def undo(self, run: Run) -> Iterator[str]:
         """Take back what it made; gives what is still there, to be asked again. May be called at any time, often."""
         return iter(())
