@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -50,8 +51,7 @@ def bake(
             typer.echo(error.block(), err=True)
             status = status or error.exit_status
         else:
-            if not as_json:
-                typer.echo("\n".join(summary(made)))
+            typer.echo(json.dumps(outcome(made)) if as_json else "\n".join(summary(made)))
     return status
 
 
@@ -75,6 +75,12 @@ def _bake(recipe: Recipe, settings: Config, *, sandbox: bool, as_json: bool) -> 
             listener=there.listener,
             means=Means(provision=provision),
         )
+
+
+def outcome(made: Manifest) -> dict[str, str]:
+    """Give what a bake came to as the last event; everything else is in the manifest."""
+    verified = made.verification.outcome
+    return {"event": "Baked", "recipe": made.recipe, "image": made.image, "region": made.region, "verified": verified}
 
 
 def summary(made: Manifest) -> Iterator[str]:

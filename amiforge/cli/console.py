@@ -15,14 +15,18 @@ from amiforge.errors import AmiforgeError
 
 
 @contextmanager
-def listening(title: str, *, json: bool) -> Iterator[Listener]:
-    """Give the listener that shows one run under this title; an error that ends the run is shown there, and goes on."""
-    console = Console(highlight=False)
+def listening(title: str, *, json: bool, aside: bool = False) -> Iterator[Listener]:
+    """Give the listener that shows one run under this title; an error that ends the run is shown there, and goes on.
+
+    With `aside`, standard output is left to what comes of the run, and what people watch goes to standard error.
+    """
+    stream = sys.stderr if aside and not json else sys.stdout
+    console = Console(file=stream, highlight=False)
     if console.is_terminal and not json:
         with Tree(title, console) as tree:
             yield tree.see
         return
-    see: Listener = JsonLines(sys.stdout).see if json else PlainLines(sys.stdout).see
+    see: Listener = JsonLines(stream).see if json else PlainLines(stream).see
     try:
         yield see
     except AmiforgeError as error:

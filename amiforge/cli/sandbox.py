@@ -33,7 +33,7 @@ def up(
     from amiforge.cli.console import listening
     from amiforge.sandbox import lifecycle
 
-    with listening("sandbox up", json=as_json) as listener:
+    with listening("sandbox up", json=as_json, aside=True) as listener:
         endpoint = lifecycle.up(port=port, listener=listener)
     if not as_json:
         typer.echo("\n".join(_environment(endpoint)))
@@ -90,5 +90,5 @@ def _describe(found: Status) -> Iterator[str]:
 
 
 def _environment(endpoint: Endpoint) -> Iterator[str]:
-    """Give what makes any client in a shell use the sandbox: `eval "$(amiforge sandbox up)"` on a running one."""
+    """Give what makes any client in a shell use the sandbox: `eval "$(amiforge sandbox up)"`."""
     yield from (f"export {name}={value}" for name, value in endpoint.environment().items())

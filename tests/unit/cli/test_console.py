@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from amiforge.cli.console import listening
+from amiforge.engine.events import StepStarted
+from amiforge.errors import CommandFailed
+
+
+def run(*, as_json: bool, aside: bool = False) -> None:
+    with listening("bake", json=as_json, aside=aside) as listener:
+        listener(StepStarted(step="launch"))
+        raise CommandFailed("no room", ran="dnf")
+
+
+def test_json_ends_with_the_failure_and_nothing_but_json_is_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(CommandFailed):
+        run(as_json=True, aside=True)
+    output = capsys.readouterr()
+    started, failed = (json.loads(line) for line in output.out.splitlines())
+    assert (started["event"], started["step"]) == ("StepStarted", "launch")
+    assert (failed["event"], failed["message"], failed["lines"]) == ("Failed", "no room", {"ran": "dnf"})
+    assert output.err == ""
+
+
+def test_without_a_terminal_plain_lines_go_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(CommandFailed):
+        run(as_json=False)
+    assert [line.split()[1:] for line in capsys.readouterr().out.splitlines()] == [
+        ["step", "launch"],
+        ["failed", "no", "room"],
+    ]
+
+
+def test_aside_leaves_stdout_to_the_result(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(CommandFailed):
+        run(as_json=False, aside=True)
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "launch" in output.err
