@@ -98,7 +98,7 @@ class App:
                 case "POST", "faults":
                     self.traffic.order(_body(environ))
                 case "DELETE", "faults" | "calls":
-                    self.traffic.clear()
+                    self.traffic.clear(what)
                 case _:
                     status, value = "404 Not Found", {"error": f"nothing at /amiforge/{what}"}
         except UsageError as error:

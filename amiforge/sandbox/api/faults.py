@@ -76,11 +76,10 @@ class Traffic:
         with self._lock:
             self.faults.append(fault)
 
-    def clear(self) -> None:
-        """Drop all faults and forget all calls."""
+    def clear(self, what: str) -> None:
+        """Drop all `faults`, or forget all `calls`."""
         with self._lock:
-            self.faults.clear()
-            self.calls.clear()
+            (self.faults if what == "faults" else self.calls).clear()
 
     def hit(self, operation: str) -> Fault | None:
         """Give the fault that this call meets, if any, and count it."""

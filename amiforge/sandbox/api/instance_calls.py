@@ -17,8 +17,7 @@ from amiforge.sandbox.api.calls import Calls
 from amiforge.sandbox.api.image import SandboxImage
 from amiforge.sandbox.api.instances import Launch
 
-_INTERFACE = "network-interface"
-_TAGGED_AT_LAUNCH = ("instance", "volume", _INTERFACE, "spot-instances-request", "elastic-gpu")
+_TAGGED_AT_LAUNCH = ("instance", "volume", "network-interface", "spot-instances-request", "elastic-gpu")
 
 
 class InstanceCalls(Calls):

@@ -50,7 +50,8 @@ class Instances(Images):
                 self._settle_in(instance, image, kwargs)
         except Exception:
             for reservation_id in set(self.reservations) - before:
-                self._undo(self.reservations.pop(reservation_id))
+                self._undo(self.reservations[reservation_id])
+                del self.reservations[reservation_id]
             raise
         for instance in reservation.instances:
             self.account.lives[instance.id].start()
@@ -89,10 +90,9 @@ class Instances(Images):
 
     def _undo(self, reservation: Reservation) -> None:
         for instance in reservation.instances:
-            life = self.account.lives.pop(instance.id, None)
-            if life:
+            if life := self.account.lives.pop(instance.id, None):
                 life.end()
-                self.account.addresses.give_back(life.address)
+            self.account.addresses.give_back(instance.private_ip or "")
             instance.terminate()
 
     def start_instances(self, instance_ids: list[str]) -> list[tuple[Instance, InstanceState]]:

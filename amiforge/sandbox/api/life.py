@@ -82,12 +82,13 @@ class Life:
         self._orders: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._over = Event()
         self._thread = Thread(target=self._live, name=instance.id, daemon=True)
-        self._thread.start()
 
     # Orders. The caller holds the account's lock.
 
     def start(self) -> None:
-        """Boot the machine: `pending`, then `running`."""
+        """Boot the machine: `pending`, then `running`. Always the first order."""
+        if not self._thread.ident:
+            self._thread.start()
         self._enter("pending")
         self._orders.put(self._start)
 
@@ -114,12 +115,12 @@ class Life:
         self._orders.put(lambda: self._copy(image, reboot=reboot))
 
     def end(self) -> None:
-        """Kill and remove the machine now, whatever it does. The caller does not hold the lock."""
+        """Kill and remove the machine now, whatever it does. Once it was started, not to be called with the lock."""
         self._over.set()
         self._orders.put(self._watch)
         self.machine.kill()
-        self._thread.join()
-        self.machine.kill()
+        if self._thread.ident:
+            self._thread.join()
         self.machine.remove()
 
     # What the thread does.
@@ -198,22 +199,26 @@ class Life:
             self._account.forget(self)
 
     def _copy(self, image: Copy, *, reboot: bool) -> None:
-        error = ""
         pause = reboot and self.machine.alive
-        try:
-            if pause:
-                self.machine.stop(_SHUTDOWN)
-            self.machine.freeze(image.id)
-            self._over.wait(self._account.delays.image)
-        except Exception as failure:  # noqa: BLE001 - whatever it was, EC2 tells it as a state
-            _LOG.exception("%s: no image %s of it", self.instance.id, image.id)
-            error = str(failure) or type(failure).__name__
+        error = self._freeze(image.id, pause=pause)
         if pause and self.instance.state == "running":
             self._boots()
+        self._over.wait(self._account.delays.image)
         with self._account.lock:
             self.copies.remove(image.id)
             image.settle(error)
             self._account.save()
+
+    def _freeze(self, image_id: str, *, pause: bool) -> str:
+        """Copy the file system, and give the error there was."""
+        try:
+            if pause:
+                self.machine.stop(_SHUTDOWN)
+            self.machine.freeze(image_id)
+        except Exception as failure:  # noqa: BLE001 - whatever it was, EC2 tells it as a state
+            _LOG.exception("%s: no image %s of it", self.instance.id, image_id)
+            return str(failure) or type(failure).__name__
+        return ""
 
     def _settle(self, before: str, after: str, reason: str | None = None) -> None:
         with self._account.lock:

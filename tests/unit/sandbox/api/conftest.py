@@ -24,13 +24,13 @@ def open_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
     opened: list[tuple[Any, App]] = []
 
     def open_(delays: Delays = NO_DELAYS) -> Cloud:
-        machines = FakeMachines(tmp_path / "images")
-        account = Account(machines, ImageRecords(tmp_path / "images"), FakeAddresses(), (SOURCE,), delays)
+        machines, addresses = FakeMachines(tmp_path / "images"), FakeAddresses()
+        account = Account(machines, ImageRecords(tmp_path / "images"), addresses, (SOURCE,), delays)
         app = App(account, {PARAMETER: SOURCE.id})
         server = bind(app)
         Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         opened.append((server, app))
-        return Cloud(f"http://127.0.0.1:{server.server_port}", machines)
+        return Cloud(f"http://127.0.0.1:{server.server_port}", machines, addresses)
 
     yield open_
     for server, app in opened:

@@ -81,10 +81,13 @@ class FakeMachines:
     made: dict[str, FakeMachine] = field(default_factory=dict)
     discarded: list[str] = field(default_factory=list)
     broken: str = ""
+    limit: int = 100
 
     def create(
         self, instance_id: str, layers: tuple[str, ...], *, address: str, user_data: bytes, public_keys: tuple[str, ...]
     ) -> FakeMachine:
+        if len(self.made) == self.limit:
+            raise OSError("no space left on device")
         machine = FakeMachine(instance_id, layers, address, user_data, public_keys, self.images, broken=self.broken)
         machine.quick.set()
         self.made[instance_id] = machine
@@ -116,6 +119,7 @@ class Cloud:
 
     url: str
     machines: FakeMachines
+    addresses: FakeAddresses
     clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str = "ec2") -> Any:

@@ -257,6 +257,20 @@ def test_a_machine_that_does_not_boot_ends_its_instance_with_the_reason(cloud: C
     assert cloud.reach(instance_id, "terminated")["StateReason"]["Code"] == "Server.InternalError"
 
 
+def test_a_launch_of_which_a_part_fails_leaves_nothing(cloud: Cloud) -> None:
+    cloud.machines.limit = 1
+    with pytest.raises(ClientError) as error:
+        cloud.launch(MaxCount=2)
+    assert refused(error) == "InternalError"
+    (machine,) = cloud.machines.made.values()
+    assert machine.removed
+    assert machine.address in cloud.addresses.free
+    ec2 = cloud.client()
+    assert ec2.describe_instances()["Reservations"] == []
+    assert ec2.describe_volumes()["Volumes"] == []
+    assert ec2.describe_network_interfaces()["NetworkInterfaces"] == []
+
+
 def test_reboot_reaches_the_machine(cloud: Cloud) -> None:
     instance_id = cloud.running()
     cloud.client().reboot_instances(InstanceIds=[instance_id])
