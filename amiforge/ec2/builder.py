@@ -18,9 +18,11 @@ class Builder(BaseModel):
     subnets: tuple[str, ...] = Field((), description="subnet ids, tried in this order; empty for the default VPC's")
     volume_gib: int = Field(0, ge=0, le=65536, description="root volume size; 0 keeps the source image's")
     volume_iops: int = Field(
-        6000, ge=3000, description="gp3 IOPS of the builder's root volume; more makes imaging faster"
+        3000, ge=3000, description="gp3 IOPS of the builder's root volume; the image's instances get the same"
     )
-    volume_throughput: int = Field(500, ge=125, description="gp3 MiB/s of the builder's root volume")
+    volume_throughput: int = Field(
+        125, ge=125, description="gp3 MiB/s of the builder's root volume; the image's instances get the same"
+    )
     kms_key: str = Field("", description="KMS key of the root volume; empty for the account's default EBS key")
     profile: str = Field("", description="IAM instance profile of the builder; none by default")
     ingress: tuple[str, ...] = Field(

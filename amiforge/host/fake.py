@@ -48,7 +48,7 @@ class FakeHost:
         """Close the connection."""
         self.connected = False
 
-    def run(self, script: str, *, timeout: float | None = None, on_output: OnOutput | None = None) -> Output:  # noqa: ARG002 - the handler answers at once
+    def run(self, script: str, *, timeout: float | None = None, on_output: OnOutput | None = None) -> Output:
         """Give the handler's answer. See `Host.run`."""
         output = self._answer(script)
         if on_output and output.stdout:

@@ -100,7 +100,7 @@ def mismatch(error: BadHostKeyException, name: str) -> HostKeyMismatch:
 class _Refuse(MissingHostKeyPolicy):
     """Nobody unknown gets in."""
 
-    def missing_host_key(self, client: SSHClient, hostname: str, key: PKey) -> None:  # noqa: ARG002 - paramiko's signature
+    def missing_host_key(self, client: SSHClient, hostname: str, key: PKey) -> None:
         raise HostKeyMismatch(
             f"the host key of {hostname} is not known",
             got=_described(key),
@@ -114,7 +114,7 @@ class _AcceptNew(MissingHostKeyPolicy):
     def __init__(self, known: Path) -> None:
         self._known = known
 
-    def missing_host_key(self, client: SSHClient, hostname: str, key: PKey) -> None:  # noqa: ARG002 - paramiko's signature
+    def missing_host_key(self, client: SSHClient, hostname: str, key: PKey) -> None:
         self._known.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._known.open("a") as file:
             file.write(f"{hostname} {key.get_name()} {key.get_base64()}\n")

@@ -7,16 +7,16 @@ from collections.abc import Callable
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from amiforge.errors import AuthRefused, ConnectionLost, HostError, SudoRefused, Unreachable
+from amiforge.errors import AuthRefused, ConnectionLost, HostError, HostKeyMismatch, SudoRefused, Unreachable
 from amiforge.host.base import Host
 
 OnWait = Callable[[float, str], None]
 
-#: What a booting machine does before cloud-init has written the user, its key and its sudo rule.
-_NOT_YET = (Unreachable, AuthRefused, ConnectionLost, SudoRefused)
+#: What a booting machine does before cloud-init has written host key, user, the user's key and the sudo rule.
+_NOT_YET = (Unreachable, HostKeyMismatch, AuthRefused, ConnectionLost, SudoRefused)
 
 
-def wait_for_ssh(host: Host, deadline: float, *, pause: float = 1.0, on_wait: OnWait | None = None) -> None:
+def wait_for_ssh(host: Host, deadline: float, *, pause: float = 0.5, on_wait: OnWait | None = None) -> None:
     """Connect to a machine that is booting, and see that it runs a command as root.
 
     Args:
@@ -26,8 +26,7 @@ def wait_for_ssh(host: Host, deadline: float, *, pause: float = 1.0, on_wait: On
         on_wait: called after each try that failed, with the seconds so far and the reason.
 
     Raises:
-        Unreachable: the deadline is over; carries the last reason. A key still refused by then is `AuthRefused`.
-        HostKeyMismatch: at once, since waiting does not help.
+        HostError: the deadline is over; the last reason, as `Unreachable`, `AuthRefused` or `HostKeyMismatch`.
     """
     started = time.monotonic()
 

@@ -130,7 +130,7 @@ def test_show_lists_every_option_with_its_value_and_marks_what_is_changed(capsys
     assert run(["show", "eks_gpu", "--set", "builder.volume_gib=200"]) == 0
     rows = {" ".join(line.split()[:3]) for line in capsys.readouterr().out.splitlines()}
     assert "* volume_gib 200" in rows
-    assert "volume_iops 6000 gp3" in rows
+    assert "volume_iops 3000 gp3" in rows
 
 
 def test_show_as_json_has_source_builder_and_tasks_in_order(capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,8 +53,8 @@ def test_every_volume_is_encrypted_and_goes_with_its_instance() -> None:
     assert root["DeviceName"] == "/dev/xvda"
     assert root["Ebs"] == {
         "VolumeType": "gp3",
-        "Iops": 6000,
-        "Throughput": 500,
+        "Iops": 3000,
+        "Throughput": 125,
         "Encrypted": True,
         "DeleteOnTermination": True,
         "VolumeSize": 20,
