@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import select
@@ -26,7 +25,7 @@ from amiforge.errors import SandboxUnavailable
 from amiforge.sandbox.endpoint import Delays, Endpoint
 from amiforge.sandbox.folder import Folder
 from amiforge.sandbox.machine import Machine, cleanup
-from amiforge.sandbox.process import Process
+from amiforge.sandbox.process import Process, locked
 from amiforge.sandbox.requirements import require
 from amiforge.sandbox.sources import build_sources
 
@@ -34,6 +33,8 @@ from amiforge.sandbox.sources import build_sources
 _READY = 60.0
 _END = 30.0
 _LOG_TAIL = 2000
+#: Who starts or ends the sandbox of a folder holds this file in it.
+_LOCK = "lifecycle.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def up(
     if endpoint := running(folder):
         return endpoint
     require(folder)
-    with _locked(folder) as lock:
+    with locked(folder.path / _LOCK) as lock:
         if endpoint := running(folder):
             return endpoint
         _remove_leftovers(folder)
@@ -110,7 +111,7 @@ def down(folder: Folder | None = None) -> None:
     folder = folder or Folder.default()
     if not folder.path.is_dir():
         return
-    with _locked(folder):
+    with locked(folder.path / _LOCK):
         server = Process.read(folder.pid_file("server"))
         if server and server.signal(signal.SIGTERM) and not server.wait(_END):
             server.signal(signal.SIGKILL)
@@ -199,15 +200,6 @@ def _health(endpoint: Endpoint) -> dict[str, Any] | None:
             return health
     except (URLError, ValueError, OSError):
         return None
-
-
-@contextmanager
-def _locked(folder: Folder) -> Iterator[int]:
-    """Keep others from starting or ending the sandbox of this folder; gives the lock's descriptor."""
-    folder.path.mkdir(parents=True, exist_ok=True)
-    with (folder.path / "lifecycle.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield file.fileno()
 
 
 @contextmanager

@@ -6,7 +6,6 @@ that stay: what an image trusts, and where it looks, is still there when the sta
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import mimetypes
@@ -14,7 +13,6 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -23,6 +21,7 @@ from pydantic import Field
 
 from amiforge.sandbox.artifacts import artifacts, document
 from amiforge.sandbox.folder import Folder
+from amiforge.sandbox.process import locked
 from amiforge.sandbox.rpm import SigningKey, build_packages, build_repository
 from amiforge.sandbox.standins import STANDINS, Build, Strict, builds, fingerprint, packages, read_toml
 
@@ -66,7 +65,7 @@ def build_mirror(folder: Folder) -> Path:
         CommandFailed: a package could not be built.
         ConfigError: the stand-in data is wrong.
     """
-    with _locked(folder):
+    with locked(folder.path / "mirror.lock"):
         address = mirror_address(folder)
         stamp = f"{fingerprint()} {address}"
         if _stamp(folder) != stamp:
@@ -225,11 +224,3 @@ def _replace(target: Path, new: Path) -> None:
     if target.exists():
         target.rename(old)
     new.rename(target)
-
-
-@contextmanager
-def _locked(folder: Folder) -> Iterator[None]:
-    folder.path.mkdir(parents=True, exist_ok=True)
-    with (folder.path / "mirror.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -78,8 +78,12 @@ class Process:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock file that one process or thread at a time can hold; it is free again when that one dies."""
+def locked(path: Path) -> Iterator[int]:
+    """Hold a lock file that one process or thread at a time can hold; it is free again when that one dies.
+
+    The value is its descriptor: a child that inherits it holds the lock too.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        yield lock.fileno()

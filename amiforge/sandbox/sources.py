@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import shutil
@@ -14,6 +13,7 @@ from pydantic import Field
 from amiforge.sandbox import layers
 from amiforge.sandbox.folder import Folder
 from amiforge.sandbox.mirror import build_mirror, key_file, mirror_address, repository_folder
+from amiforge.sandbox.process import locked
 from amiforge.sandbox.root import build_root
 from amiforge.sandbox.standins import STANDINS, Strict, fingerprint, read_toml
 from amiforge.shell import quote
@@ -68,8 +68,7 @@ def source_images(folder: Folder) -> list[SourceImage]:
     root = build_root(folder)
     mirror = build_mirror(folder)
     made: dict[str, SourceImage] = {}
-    with (folder.path / "sources.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(folder.path / "sources.lock"):
         for data in descriptions():
             below = made[data.base].layers if data.base else (root,)
             made[data.name] = _source_image(folder, data, below, mirror)
