@@ -8,6 +8,8 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from moto.ec2.models import ec2_backends
+from moto.ssm.models import ssm_backends
 
 from amiforge.sandbox.api.account import Account
 from amiforge.sandbox.api.app import App, bind
@@ -22,6 +24,7 @@ NO_DELAYS = Delays()
 def open_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
     """Open an endpoint over the same folder, as often as wanted; the last one opened is the one that lives."""
     opened: list[tuple[Any, App]] = []
+    plain = ec2_backends.backend
 
     def open_(delays: Delays = NO_DELAYS) -> Cloud:
         machines, addresses = FakeMachines(tmp_path / "images"), FakeAddresses()
@@ -37,6 +40,10 @@ def open_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
         server.shutdown()
         server.server_close()
         app.account.close()
+    # Other tests in this process use moto as it is.
+    ec2_backends.backend = plain
+    ec2_backends.clear()
+    ssm_backends.clear()
 
 
 @pytest.fixture
