@@ -10,6 +10,8 @@ AMIS := $(addprefix ami_,$(RECIPES))
 # The Debian packages of programs that are not on PATH. Only root on a system with apt installs them; elsewhere the
 # sandbox names what it lacks, and its tests are skipped.
 PROGRAMS := systemd-nspawn:systemd-container mmdebstrap:mmdebstrap rpmbuild:rpm createrepo_c:createrepo-c gpg:gpg ssh:openssh-client
+# Besides, the tests want a real sshd and sudo to misbehave, and a program that nobody here wrote to use the sandbox.
+test bench: PROGRAMS += sshd:openssh-server sudo:sudo git:git busybox:busybox packer:packer
 PACKAGES = $(foreach pair,$(PROGRAMS),$(if $(shell command -v $(word 1,$(subst :, ,$(pair))) 2>/dev/null),,$(word 2,$(subst :, ,$(pair)))))
 ROOT_WITH_APT = $(and $(filter 0,$(shell id -u)),$(shell command -v apt-get 2>/dev/null))
 

@@ -121,7 +121,8 @@ def _give_up(run: Run, steps: Sequence[Step], error: BaseException) -> None:
     interrupted = not isinstance(error, Exception)
     if run.settings.on_failure == "keep" and run.login and isinstance(error, AmiforgeError):
         tag = f"Name=tag:amiforge:run,Values={run.id}"
-        error.add(log_in=run.login, kept=f"everything of run {run.id}: aws ec2 describe-instances --filters {tag}")
+        error.add(log_in=run.login, resume=f"{run.resume}  (with the same --set)")
+        error.add(kept=f"everything of run {run.id}: aws ec2 describe-instances --filters {tag}")
         return
     try:
         finish(run, steps)

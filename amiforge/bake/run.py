@@ -26,7 +26,7 @@ from amiforge.engine.lockfile import Lockfile
 from amiforge.host.base import Host
 from amiforge.recipes.recipe import Recipe
 from amiforge.settings import BakeSettings, EngineSettings
-from amiforge.shell import Secret, display
+from amiforge.shell import Secret, display, quote
 
 if TYPE_CHECKING:
     from amiforge.engine.apply import Report
@@ -101,6 +101,8 @@ class Run:
     means: Means
     #: ssh command that reaches an instance of the run at this moment; empty when none can be logged in to.
     login: str = ""
+    #: command that goes on with the recipe's tasks there.
+    resume: str = ""
     #: the finished image is good: it stays, whatever happens from here on.
     keep_image: bool = False
     verification: str = "skipped"
@@ -121,11 +123,14 @@ class Run:
     def log_in(self, instance: Instance, key: KeyPair, host_key: KeyPair, role: str) -> Login:
         """Give the way into an instance, and note it where people may need it."""
         address = instance.address(self.recipe.builder.address)
-        known = self.folder / f"{role}.known_hosts"
+        known = (self.folder / f"{role}.known_hosts").absolute()
         known.write_text(f"{address} {host_key.public}\n")
         private = write_private(self.folder / f"{role}.key", key.private)
         user = self.recipe.source.user
-        self.login = display(["ssh", "-i", str(private), "-o", f"UserKnownHostsFile={known}", f"{user}@{address}"])
+        at = f"{user}@{address}"
+        self.login = display(["ssh", "-i", str(private), "-o", f"UserKnownHostsFile={known}", at])
+        apply = display(["amiforge", "apply", self.recipe.name, "--host", at, "--key", str(private)])
+        self.resume = f"AMIFORGE_SSH_KNOWN_HOSTS={quote(str(known))} {apply}"
         return Login(address, user, key.private, host_key.public)
 
 

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from amiforge.cli.options import ConfigFile, Json, KeyFile, RecipeName, Set
+from amiforge.errors import HostError, RebootError, TaskError
+from amiforge.shell import display
 
 
 def apply(
@@ -28,7 +30,12 @@ def apply(
     from amiforge.engine import apply as engine
 
     settings = load(config)
-    for chosen in choose([recipe], settings, changes or []):
+    [chosen] = choose([recipe], settings, changes or [])
+    try:
         with listening(f"{chosen.name} on {host}", json=as_json) as listener, connected(host, key, settings) as machine:
             digests, recording = trusted(settings, listener)
             engine.apply(machine, chosen.tasks, listener=recording, settings=settings.engine, digests=digests)
+    except (HostError, RebootError, TaskError) as error:
+        words = ["amiforge", "apply", recipe, "--host", host, *(["--key", str(key)] if key else [])]
+        again = display([*words, *(word for change in changes or [] for word in ("--set", change))])
+        raise error.add(resume=f"{again}  (what is done is kept)") from None

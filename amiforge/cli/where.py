@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from amiforge.cli.config import Config
-from amiforge.engine.events import Event, Listener
+from amiforge.engine.events import Event, Listener, StepFinished, StepStarted
 from amiforge.engine.lockfile import Lockfile
 from amiforge.settings import AwsSettings, EngineSettings
 
@@ -38,8 +39,12 @@ def ec2(config: Config, listener: Listener, *, sandbox: bool) -> Iterator[Where]
     from amiforge.sandbox.folder import Folder
     from amiforge.sandbox.lifecycle import session
     from amiforge.sandbox.mirror import digests
+    from amiforge.sandbox.standins import NOTICE
 
+    started = time.monotonic()
+    listener(StepStarted(step="use sandbox", detail=NOTICE))
     with session(listener=listener) as endpoint:
+        listener(StepFinished(step="use sandbox", seconds=time.monotonic() - started, detail=endpoint.url))
         aws = config.aws.model_copy(update={"endpoint_url": endpoint.url, "region": endpoint.region, "profile": ""})
         engine = config.engine.model_copy(update={"mirror": endpoint.mirror_url})
         yield Where(aws, engine, digests(Folder.default()), listener)

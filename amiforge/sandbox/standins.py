@@ -21,7 +21,7 @@ from amiforge.sandbox import kmod
 STANDINS = Path(__file__).parent / "standins"
 
 #: Shown by the console wherever the sandbox is used.
-NOTICE = "Sandbox: vendor payloads (kernel, driver, EFA, Lustre, AWS CLI) are stand-ins: names and versions only."
+NOTICE = "vendor payloads (kernel, driver, EFA, Lustre, AWS CLI) are stand-ins: names, versions and file layout only"
 
 Arch = Literal["x86_64", "noarch"]
 

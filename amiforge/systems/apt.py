@@ -169,7 +169,7 @@ class Apt:
             raise FactUnreadable(f"dpkg says nothing of {', '.join(unheard)}", stdout=printed[-500:])
         return {name: tuple(found[name]) for name in names}
 
-    def read_groups(self, printed: str, names: Sequence[str]) -> Mapping[str, bool]:  # noqa: ARG002
+    def read_groups(self, printed: str, names: Sequence[str]) -> Mapping[str, bool]:
         """Refuse: apt has no groups.
 
         Raises:
@@ -234,7 +234,7 @@ class Apt:
         """Mark as not held."""
         return script(_MARK, "unhold", *patterns, summary=display(("apt-mark", "unhold", *patterns)))
 
-    def refresh(self, repository: str) -> Command:  # noqa: ARG002
+    def refresh(self, repository: str) -> Command:
         """Fetch all package lists: apt forgets those that it does not fetch."""
         return script(f"{_LISTS}refresh\n", summary="apt-get update")
 

@@ -41,7 +41,7 @@ class Yum(Rpm):
     updates_query: str = updates_query("yum")
     holds_query: str = holds_query("yum -q --disablerepo='*' versionlock list")
 
-    def install(self, packages: Sequence[PackageVersion], *, weak: bool = True) -> Command:  # noqa: ARG002
+    def install(self, packages: Sequence[PackageVersion], *, weak: bool = True) -> Command:
         """Install; rpm of this age knows no weak dependencies."""
         specs = [spec(package) for package in packages]
         exact = [package for package in packages if package.version]
