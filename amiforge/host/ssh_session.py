@@ -42,16 +42,15 @@ class SshSession:
         deadline = None if timeout is None else time.monotonic() + timeout
         poll = select.poll()
         poll.register(self._channel.fileno(), select.POLLIN)
-        while not until():
+        while True:
             over = self._channel.eof_received or self._channel.closed
             self._send(end_input=end_input)
             self._receive()
-            if over:
+            if until() or over:
                 return until()
             if deadline is not None and time.monotonic() > deadline:
                 raise CommandTimedOut(f"no end within {timeout:g} s")
             poll.poll(_WHILE_SENDING if self._pending else _WHILE_WAITING)
-        return True
 
     def end_input(self) -> None:
         """Tell the script that its standard input is over."""

@@ -104,4 +104,9 @@ def _changed(model: Model, options: dict[str, Any], name: str) -> Model:
     try:
         return type(model).model_validate({**{field: getattr(model, field) for field in known}, **options})
     except ValidationError as error:
-        raise ConfigError(explain(error, name)) from None
+        fields = [field for problem in error.errors() if (field := str(problem["loc"][0])) in known]
+        raise ConfigError(explain(error, name), default=", ".join(_default(model, field) for field in fields)) from None
+
+
+def _default(model: BaseModel, field: str) -> str:
+    return f"{field}={type(model).model_fields[field].default!r}"
