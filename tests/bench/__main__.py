@@ -26,23 +26,26 @@ PARTS = ("starts", "bakes", "applies")
 def main() -> int:
     """Measure what is asked for, print the table, and write it to .bench/table.md.
 
-    A missed budget is a result, not a failure: the exit status is 0.
+    A missed budget is a result, not a failure: the exit status is 0. When something breaks it is 1, and the table has
+    the rows before that.
     """
     options = _options()
     # so that a kill unwinds too, and removes what was started
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     FOLDER.mkdir(exist_ok=True)
     about = [f"Measured {_now()}", prepare_peers(FOLDER), f"load before {_load()}"]
+    rows: list[Row] = []
+    status = 0
     try:
-        rows = list(_measured(options))
-    except (AmiforgeError, RuntimeError) as error:
+        rows.extend(_measured(options))
+    except (AmiforgeError, RuntimeError, ValueError) as error:
         sys.stderr.write(f"bench: {error}\n")
-        return 1
+        status = 1
     about += [f"load after {_load()}", f"{os.cpu_count()} CPUs, Python {platform.python_version()}"]
     text = f"{'; '.join(about)}.\n\n{render(rows)}"
     (FOLDER / "table.md").write_text(text)
     sys.stdout.write(text)
-    return 0
+    return status
 
 
 def _measured(options: argparse.Namespace) -> Iterator[Row]:

@@ -27,17 +27,20 @@ def timed(
     """
     command = [str(word) for word in words]
     started = time.monotonic()
-    done = subprocess.run(
-        command,
-        env=dict(environment),
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=limit,
-    )
+    try:
+        done = subprocess.run(
+            command,
+            env=dict(environment),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=limit,
+        )
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"{command[0]} did not end within {limit:g} s") from None
     finished = Finished(time.monotonic() - started, done.stdout)
     if done.returncode:
         raise RuntimeError(f"{command[0]} ended with {done.returncode}:\n{done.stdout[-3000:]}")
