@@ -52,13 +52,18 @@ class AmiforgeError(Exception):
     def __init__(self, message: str, **lines: str) -> None:
         super().__init__(message)
         self.message = message
-        self.lines = {label: text for label, text in lines.items() if text}
+        self.lines: dict[str, str] = {}
+        self.add(**lines)
 
     def add(self, **lines: str) -> Self:
-        """Fill labels that are still empty, and return the error itself so that it can be raised."""
+        """Fill labels that are still empty, and return the error itself so that it can be raised.
+
+        They are notes too, so that a traceback in somebody else's program shows them.
+        """
         for label, text in lines.items():
-            if text:
-                self.lines.setdefault(label, text)
+            if text and label not in self.lines:
+                self.lines[label] = text
+                self.add_note(f"{label}: {text}")
         return self
 
     def block(self) -> str:
