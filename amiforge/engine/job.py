@@ -58,7 +58,7 @@ echo "job status $status" >&2
 _STOP = rf"""
 job={JOBS}/$1
 systemctl kill --signal=KILL "amiforge-job-$1.service" 2>/dev/null || {{
-  read -r pid <"$job/pid" && kill -KILL -- "-$pid"
+  read -r pid <"$job/pid" && kill -KILL "-$pid"
 }} 2>/dev/null
 :
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from codecs import getincrementaldecoder
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from types import TracebackType
@@ -19,6 +20,7 @@ from amiforge.errors import (
     AuthRefused,
     CommandTimedOut,
     ConnectionLost,
+    HostError,
     NotComingBack,
     NotGoingDown,
     UnexpectedReboot,
@@ -111,7 +113,8 @@ class Link:
         """
         before, started = self.system.boot_id, time.monotonic()
         self.listener(RebootStarted(host=self.host.address, reason=reason))
-        self.host.run(_REBOOT)
+        with suppress(ConnectionLost):
+            self.host.run(_REBOOT)
         self._drop()
         self._await_boot(before, started)
         self.listener(
@@ -135,7 +138,8 @@ class Link:
                         f"{self.host.address} has not gone down {waited:.0f} s after it was told to",
                         fix="see `systemctl list-jobs` on the host: something may inhibit the shutdown",
                     )
-            except _LOST as error:
+            except HostError as error:
+                # Whatever a host says on its way down or up, it says something else in a moment.
                 last = error.message
             self._drop()
             time.sleep(_PAUSE)
@@ -188,12 +192,13 @@ class _Tail:
     def __init__(self, on_text: Callable[[str], None]) -> None:
         self.received = 0
         self._end = b""
+        self._decoder = getincrementaldecoder("utf-8")("replace")
         self._on_text = on_text
 
     def take(self, piece: bytes) -> None:
         self.received += len(piece)
         self._end = (self._end + piece)[-_TAIL_BYTES:]
-        self._on_text(piece.decode("utf-8", "replace"))
+        self._on_text(self._decoder.decode(piece))
 
     @property
     def text(self) -> str:

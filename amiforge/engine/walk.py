@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, groupby
 
 from amiforge.engine.batch import put
@@ -58,7 +58,7 @@ class Walk:
         self.items: tuple[Item, ...] = ()
         self.replies = Replies({})
         self.stale: set[int] = set()
-        self.jobs = 0
+        self.begun: dict[int, Planned] = {}
 
     def go(self) -> str:
         """Make every resource as wanted, in order. Gives the reason when the host must reboot before going on."""
@@ -93,9 +93,13 @@ class Walk:
         if index in self.stale:
             self._refresh(index)
         planned = assess(self.items[index], self.replies, self.link.system)
-        if planned.as_wanted:
+        begun = self.begun.pop(index, None)
+        if planned.as_wanted and begun is None:
             self._finished(index, "ok")
             return ""
+        if planned.as_wanted and begun:
+            # What was started ahead is done already. It still has to be heard, and counts as the change it is.
+            planned = replace(begun, changes=tuple(change for change in begun.changes if change.prefetch))
         started = time.monotonic()
         try:
             if reason := next((change.summary for change in planned.changes if change.reboot), ""):
@@ -206,10 +210,13 @@ class Walk:
 
     def _prefetch(self) -> None:
         """Start all downloads that will be wanted; each is waited for at its turn."""
-        for item in self.items:
-            for change in assess(item, self.replies, self.link.system).changes:
+        self.begun = {}
+        for index, item in enumerate(self.items):
+            planned = assess(item, self.replies, self.link.system)
+            for change in planned.changes:
                 if change.prefetch:
                     self.link.start(self._job(change, item))
+                    self.begun[index] = planned
 
     def _job(self, change: Change, item: Item, attempt: int = 0) -> Job:
         """Give the job of a change. A prefetched one keeps its id, so that its turn finds it started."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from amiforge.engine.apply import apply, plan
 from amiforge.engine.events import ChangeStarted, Event, JobOutput, LinkLost, ResourceFinished
 from amiforge.engine.query import Answer, Query, QueryKind, Replies
 from amiforge.engine.resource import Change, Resource, State, Unknown
-from amiforge.errors import CommandFailed, HostBusy, LockTimeout, NotConverged, RecipeError
+from amiforge.errors import CommandFailed, CommandTimedOut, HostBusy, LockTimeout, NotConverged, RecipeError
 from amiforge.settings import EngineSettings
 from amiforge.shell import Secret, argv, script
 from amiforge.systems.system import System
@@ -159,6 +160,25 @@ def test_a_job_streams_its_output_and_leaves_nothing_behind(host: MappedHost, tm
     assert not (tmp_path / "run" / "lock").exists()
 
 
+def test_a_job_that_is_out_of_time_is_ended_with_all_it_started(host: MappedHost, tmp_path: Path) -> None:
+    class Slow(Note):
+        def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:
+            yield Change("wait", script('echo begun; sleep 1.5; : >"$1"', self.path), job=True, timeout=0.5)
+
+    with pytest.raises(CommandTimedOut, match=r"wait did not end within 0\.5 s") as caught:
+        apply(host, [Notes(Slow(str(tmp_path / "a")))])
+    assert caught.value.lines["output"] == "begun"
+    time.sleep(1.5)
+    assert not (tmp_path / "a").exists()
+
+
+def test_output_cut_in_the_middle_of_a_letter_is_whole_again(host: MappedHost, tmp_path: Path) -> None:
+    events: list[Event] = []
+    write = 'printf "\\303"; sleep 0.5; printf "\\244\\n"; printf %s "$2" >"$1"'
+    apply(host, [Notes(Note(str(tmp_path / "a"), write=write, job=True))], listener=events.append)
+    assert "".join(event.text for event in events if isinstance(event, JobOutput)) == "ä\n"
+
+
 def test_a_cut_link_does_not_stop_a_job_nor_change_its_exit_status(host: MappedHost, tmp_path: Path) -> None:
     events: list[Event] = []
     count = 'for i in 1 2 3 4 5; do echo "line $i"; sleep 0.2; done; printf %s "$2" >"$1"; exit 7'
@@ -169,6 +189,21 @@ def test_a_cut_link_does_not_stop_a_job_nor_change_its_exit_status(host: MappedH
     assert printed == "".join(f"line {number}\n" for number in range(1, 6))
     assert any(isinstance(event, LinkLost) for event in events)
     assert (tmp_path / "a").read_text() == "hello"
+
+
+def test_downloads_start_before_anything_else_and_are_waited_for_at_their_turn(
+    host: MappedHost, tmp_path: Path
+) -> None:
+    class Download(Note):
+        def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:
+            yield Change("fetch", script(self.write, self.path, self.line), job=True, prefetch=True, timeout=10)
+
+    late = str(tmp_path / "late")
+    waiting = (
+        'for i in 1 2 3 4 5 6 7 8 9; do [ ! -e "${1%first}late" ] || break; sleep 0.2; done; [ -e "${1%first}late" ]'
+    )
+    first = Note(str(tmp_path / "first"), write=f'{waiting} && printf %s "$2" >"$1"', job=True)
+    assert apply(host, [Notes(first, Download(late))]).changed == 2
 
 
 def test_what_depends_on_an_earlier_change_is_unknown_in_a_plan_and_asked_again_in_an_apply(
