@@ -19,7 +19,7 @@ OnFailure = Literal["cleanup", "keep"]
 class Settings(BaseModel):
     """Base of all settings: frozen, unknown names refused, a description on every field."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, validate_default=True)
 
 
 class EngineSettings(Settings):

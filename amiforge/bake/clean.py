@@ -72,7 +72,7 @@ AREAS: tuple[Area, ...] = (
         "whatever the bake or its installers left behind",
         """
         gone "$R"/tmp/* "$R"/tmp/.[!.]* "$R"/var/tmp/* "$R"/var/tmp/.[!.]*
-        gone "$R"/run/amiforge
+        gone "$R"/run/amiforge "$R"/var/cache/amiforge
         """,
     ),
     Area(

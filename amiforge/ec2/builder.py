@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Builder(BaseModel):
     """The instance that a bake launches, provisions, images and terminates. Defaults are the safe ones."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     instance_types: tuple[str, ...] = Field(
         ("m6i.4xlarge", "m7i.4xlarge", "m6a.4xlarge"),

@@ -15,7 +15,7 @@ class SourceImage(BaseModel):
     A parameter may carry a name filter and owner beside it, which are used where the parameter does not exist.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     ami: str = Field("", description="image id, as ami-0123456789abcdef0; wins over everything else")
     parameter: str = Field("", description="public SSM parameter that holds an image id")

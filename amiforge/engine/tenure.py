@@ -12,7 +12,7 @@ from amiforge.systems.facts import FACTS
 
 # The lock is a link to an owner record, so it never exists without one. Its holder is this very shell, which waits for
 # the end of its standard input: a lost link, a dead caller and an orderly end all release it. A record whose shell
-# is gone, or that is our own run's, is nobody's.
+# is gone, or that is our own run's, is nobody's. A run that has just ended gets a second to let go.
 _TAKE = r"""
 umask 077
 mkdir -p /run/amiforge || exit
@@ -21,12 +21,14 @@ mine=$lock.$$
 printf '%s\n' "$$" "$1" "$2" >"$mine" || exit
 trap 'rm -f -- "$mine"' EXIT
 trap 'exit 1' HUP INT TERM PIPE
+tries=0
 until ln -- "$mine" "$lock" 2>/dev/null; do
   { read -r pid; read -r run; read -r owner; } 2>/dev/null <"$lock" || continue
   if [ "$run" = "$1" ]; then
     kill "$pid" 2>/dev/null; rm -f -- "$lock"
   elif [ -d "/proc/$pid" ]; then
-    printf '%s\n' "$owner" >&2; exit 1
+    [ "$tries" -lt 10 ] || { printf '%s\n' "$owner" >&2; exit 1; }
+    sleep 0.1; tries=$((tries + 1))
   else
     rm -f -- "$lock"
   fi

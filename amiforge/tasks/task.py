@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Options(BaseModel):
     """Typed options: unknown names are refused, values are frozen, every field has a description."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, validate_default=True)
 
 
 @dataclass(frozen=True, slots=True)
