@@ -125,7 +125,7 @@ def _refuse_contradictions(items: Sequence[Item]) -> None:
     seen: dict[str, Item] = {}
     for item in items:
         first = seen.setdefault(item.resource.name, item)
-        if item.resource.contained and first.resource != item.resource:
+        if item.resource.exclusive and first.resource != item.resource:
             raise RecipeError(
                 f"two resources own {item.resource.name}",
                 first=f"{first.task} at {first.where}",

@@ -59,12 +59,14 @@ class Resource(ABC):
 
     Attributes:
         contained: a change of this resource touches nothing that another resource's query can see, except one of the
-            same path. Everything else makes all later answers stale. True for files, directories and links.
+            same path. Everything else makes all later answers stale. True for files.
+        exclusive: two resources of one name that differ contradict each other, and are refused.
         provable: the host can be asked whether it is as wanted. Where False, `actual` is never called, the changes
             always run, and the result is reported as `ran`, never as `ok`.
     """
 
     contained: ClassVar[bool] = False
+    exclusive: ClassVar[bool] = False
     provable: ClassVar[bool] = True
 
     @property

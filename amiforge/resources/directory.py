@@ -40,7 +40,7 @@ class Directory(Resource):
     What belongs to the operating system, as `/etc` or `/var/lib`, is never removed.
     """
 
-    contained: ClassVar[bool] = True
+    exclusive: ClassVar[bool] = True
 
     path: AbsolutePath
     owner: Account = "root"

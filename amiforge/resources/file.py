@@ -65,6 +65,7 @@ class File(Resource):
     """
 
     contained: ClassVar[bool] = True
+    exclusive: ClassVar[bool] = True
 
     path: AbsolutePath
     content: str | bytes | Secret | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator
 from pydantic.dataclasses import dataclass
@@ -48,6 +48,8 @@ class KernelModule(Resource):
         blacklist: loaded for no device on its own account.
         options: its parameters.
     """
+
+    exclusive: ClassVar[bool] = True
 
     module: ModuleName
     load_at_boot: bool = False

@@ -39,7 +39,7 @@ class Symlink(Resource):
     Symlink("/usr/local/cuda", "/usr/local/cuda-13.0")
     """
 
-    contained: ClassVar[bool] = True
+    exclusive: ClassVar[bool] = True
 
     path: AbsolutePath
     target: Annotated[str, AfterValidator(_target)] = ""

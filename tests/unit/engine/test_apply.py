@@ -72,6 +72,7 @@ class Contained(Note):
     """A note that nobody else can see."""
 
     contained = True
+    exclusive = True
 
 
 @dataclass(frozen=True)

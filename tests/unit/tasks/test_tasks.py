@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from pydantic import ValidationError
 
 import amiforge
 from amiforge.engine.plan import lay_out
+from amiforge.errors import RecipeError
+from amiforge.resources import KernelModule
 from amiforge.resources import Packages as PackageSet
 from amiforge.systems import SYSTEMS, by_name
 from amiforge.systems.system import System
@@ -119,3 +122,14 @@ def test_has_pci_counts_functions_of_one_vendor_and_class(tmp_path: Path, wanted
     script = text.replace("/sys/bus/pci/devices", str(tmp_path))
     done = subprocess.run(["sh", "-c", script, "has-pci", *wanted], check=False)
     assert (done.returncode == 0) is found
+
+
+def test_two_tasks_that_want_different_things_of_one_kernel_module_are_refused() -> None:
+    class Gamer(Task):
+        """Wants what a driver cannot live with."""
+
+        def resources(self, system: System) -> Iterator[KernelModule]:
+            yield KernelModule("nouveau", load_at_boot=True)
+
+    with pytest.raises(RecipeError, match="two resources own kernel module nouveau"):
+        lay_out([NvidiaDriver(), Gamer()], AL2023)
