@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from amiforge.cli.options import ConfigFile, Json, NoVerify, OnFailure, Profile, RecipeNames, Region, Sandbox, Set
-from amiforge.errors import AmiforgeError
+from amiforge.errors import AmiforgeError, ConfigError
 
 if TYPE_CHECKING:
     from amiforge.bake.manifest import Manifest
@@ -42,6 +42,8 @@ def bake(
     if no_verify:
         flags["bake"]["verify"] = Given(False, "--no-verify")
     settings = load(config, flags)
+    if sandbox and settings.bake.on_failure == "keep":
+        _refuse_to_keep_what_goes()
     status = 0
     for recipe in choose(recipes, settings, changes or []):
         try:
@@ -53,6 +55,16 @@ def bake(
         else:
             typer.echo(json.dumps(outcome(made)) if as_json else "\n".join(summary(made)))
     return status
+
+
+def _refuse_to_keep_what_goes() -> None:
+    from amiforge.sandbox.lifecycle import running
+
+    if not running():
+        raise ConfigError(
+            "--on-failure keep: a sandbox that is up for this bake alone takes the builder along when it ends",
+            fix="run `amiforge sandbox up` before",
+        )
 
 
 def _bake(recipe: Recipe, settings: Config, *, sandbox: bool, as_json: bool) -> Manifest:

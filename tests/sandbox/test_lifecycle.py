@@ -68,6 +68,7 @@ def _read(path: Path) -> str:
 def test_up_is_found_and_serves_api_and_mirror_until_down(folder: Folder, key: Path) -> None:
     endpoint = up(folder)
     assert up(folder) == endpoint == running(folder)
+    older = status(folder).images
     cloud, instance_id = launched(endpoint, key)
     image_id = cloud.image(instance_id, "kept")
     repository = next(path for path in folder.mirror.rglob("repomd.xml") if "unserved" not in path.parts)
@@ -75,7 +76,7 @@ def test_up_is_found_and_serves_api_and_mirror_until_down(folder: Folder, key: P
         assert answer.read() == repository.read_bytes()
     seen = status(folder)
     assert (seen.instances, seen.stray) == ({instance_id: "running"}, ())
-    assert image_id in seen.images
+    assert sorted(seen.images) == sorted((*older, image_id))
     assert len(left(folder)) >= 2, "the check for what is left sees what is there"
     down(folder)
     assert running(folder) is None

@@ -165,3 +165,12 @@ def test_every_command_stands_in_the_program() -> None:
     commands = {command.name for command in program.app.registered_commands}
     assert commands == {"list", "show", "plan", "apply", "bake", "verify"}
     assert [group.name for group in program.app.registered_groups] == ["sandbox"]
+
+
+def test_a_builder_is_not_promised_to_be_kept_in_a_sandbox_that_ends_with_the_bake(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AMIFORGE_SANDBOX", str(tmp_path))
+    assert run(["bake", "eks_gpu", "--sandbox", "--on-failure", "keep"]) == 2
+    assert "amiforge sandbox up" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
