@@ -52,7 +52,7 @@ def over_ssh(login: Login) -> Host:
 
 
 def provision(host: Host, recipe: Recipe, settings: EngineSettings, listener: Listener) -> Report:
-    """Apply the recipe's tasks; digests of downloads are those of amiforge.lock, where new ones are recorded."""
+    """Apply the recipe's tasks; downloads and keys must be what amiforge.lock says, where new ones are recorded."""
     from amiforge.engine.apply import apply  # noqa: PLC0415 - not needed by whoever provisions in another way
 
     lock = Lockfile(Path(settings.lock_file))
@@ -61,7 +61,7 @@ def provision(host: Host, recipe: Recipe, settings: EngineSettings, listener: Li
         lock.listen(event)
         listener(event)
 
-    return apply(host, recipe.tasks, listener=recording, settings=settings, digests=lock.digests())
+    return apply(host, recipe.tasks, listener=recording, settings=settings, trust=lock.trust())
 
 
 def verified(host: Host, recipe: Recipe, listener: Listener) -> None:

@@ -33,8 +33,8 @@ def apply(
     [chosen] = choose([recipe], settings, changes or [])
     try:
         with listening(f"{chosen.name} on {host}", json=as_json) as listener, connected(host, key, settings) as machine:
-            digests, recording = trusted(settings, listener)
-            engine.apply(machine, chosen.tasks, listener=recording, settings=settings.engine, digests=digests)
+            trust, recording = trusted(settings, listener)
+            engine.apply(machine, chosen.tasks, listener=recording, settings=settings.engine, trust=trust)
     except (HostError, RebootError, TaskError) as error:
         words = ["amiforge", "apply", recipe, "--host", host, *(["--key", str(key)] if key else [])]
         again = display([*words, *(word for change in changes or [] for word in ("--set", change))])

@@ -77,7 +77,7 @@ def _bake(recipe: Recipe, settings: Config, *, sandbox: bool, as_json: bool) -> 
     with listening(f"bake {recipe.name}", json=as_json) as listener, ec2(settings, listener, sandbox=sandbox) as there:
 
         def provision(host: Host, recipe: Recipe, engine: EngineSettings, listener: Listener) -> Report:
-            return apply(host, recipe.tasks, listener=listener, settings=engine, digests=there.digests)
+            return apply(host, recipe.tasks, listener=listener, settings=engine, trust=there.trust)
 
         return bake_image(
             recipe,

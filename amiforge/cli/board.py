@@ -160,6 +160,10 @@ class Board:
         self._open.rows.append(Row("recorded", state="note", detail=f"{event.url} sha256 {event.sha256[:12]}…"))
 
     @see.register
+    def _(self, event: events.KeyRecorded) -> None:
+        self._open.rows.append(Row("recorded", state="note", detail=f"{event.url} key {event.fingerprint}"))
+
+    @see.register
     def _(self, event: events.ApplyFinished) -> None:
         if self._apply:
             ran = f", {event.ran} ran" if event.ran else ""

@@ -105,6 +105,10 @@ class PlainLines:
         yield "recorded", f"{event.url} sha256 {event.sha256}"
 
     @_say.register
+    def _(self, event: events.KeyRecorded) -> Iterator[tuple[str, str]]:
+        yield "recorded", f"{event.url} key {event.fingerprint}"
+
+    @_say.register
     def _(self, event: events.ApplyFinished) -> Iterator[tuple[str, str]]:
         yield (
             "applied",

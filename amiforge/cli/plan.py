@@ -49,9 +49,9 @@ def _ask(host: str, key: Path | None, recipe: Recipe, settings: Config) -> Plan:
     from amiforge.engine import apply
     from amiforge.engine.lockfile import Lockfile
 
-    digests = Lockfile(Path(settings.engine.lock_file)).digests()
+    trust = Lockfile(Path(settings.engine.lock_file)).trust()
     with connected(host, key, settings) as machine:
-        return apply.plan(machine, recipe.tasks, settings=settings.engine, digests=digests)
+        return apply.plan(machine, recipe.tasks, settings=settings.engine, trust=trust)
 
 
 def as_data(plan: Plan) -> Iterator[dict[str, Any]]:

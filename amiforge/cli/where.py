@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +12,16 @@ from amiforge.cli.config import Config
 from amiforge.engine.events import Event, Listener, StepFinished, StepStarted
 from amiforge.engine.lockfile import Lockfile
 from amiforge.settings import AwsSettings, EngineSettings
+from amiforge.systems.trust import Trust
 
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Where EC2 is, how hosts there are worked on, and the digests that downloads must have."""
+    """Where EC2 is, how hosts there are worked on, and what downloads and signing keys must be."""
 
     aws: AwsSettings
     engine: EngineSettings
-    digests: Mapping[str, str]
+    trust: Trust
     listener: Listener
 
 
@@ -47,11 +48,11 @@ def ec2(config: Config, listener: Listener, *, sandbox: bool) -> Iterator[Where]
         listener(StepFinished(step="use sandbox", seconds=time.monotonic() - started, detail=endpoint.url))
         aws = config.aws.model_copy(update={"endpoint_url": endpoint.url, "region": endpoint.region, "profile": ""})
         engine = config.engine.model_copy(update={"mirror": endpoint.mirror_url})
-        yield Where(aws, engine, digests(Folder.default()), listener)
+        yield Where(aws, engine, Trust(digests(Folder.default())), listener)
 
 
-def trusted(config: Config, listener: Listener) -> tuple[Mapping[str, str], Listener]:
-    """Give the digests in amiforge.lock, and a listener that records there what is seen for the first time.
+def trusted(config: Config, listener: Listener) -> tuple[Trust, Listener]:
+    """Give what amiforge.lock knows of downloads and keys, and a listener that records there what is new.
 
     Raises:
         ConfigError: the file cannot be read.
@@ -62,4 +63,4 @@ def trusted(config: Config, listener: Listener) -> tuple[Mapping[str, str], List
         lockfile.listen(event)
         listener(event)
 
-    return lockfile.digests(), recording
+    return lockfile.trust(), recording

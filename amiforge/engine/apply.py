@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from amiforge.engine.batch import put, read_system
@@ -14,6 +14,7 @@ from amiforge.engine.walk import Result, Walk
 from amiforge.host.base import Host
 from amiforge.settings import EngineSettings
 from amiforge.systems.system import System
+from amiforge.systems.trust import FIRST_USE, Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def plan(
     components: Sequence[Component],
     *,
     settings: EngineSettings | None = None,
-    digests: Mapping[str, str] | None = None,
+    trust: Trust = FIRST_USE,
 ) -> Plan:
     """Say what an apply would do to a host, without writing anything to it: one connection, two sessions.
 
@@ -50,7 +51,7 @@ def plan(
     """
     settings = settings or EngineSettings()
     host.connect()
-    system = _dress(settings, digests)(read_system(host))
+    system = _dress(settings, trust)(read_system(host))
     items = lay_out(components, system)
     _, replies = put(host, queries(items, system), settings.query_timeout)
     return Plan(system, tuple(assess(item, replies, system) for item in items))
@@ -68,7 +69,7 @@ def apply(
     *,
     listener: Listener = silent,
     settings: EngineSettings | None = None,
-    digests: Mapping[str, str] | None = None,
+    trust: Trust = FIRST_USE,
 ) -> Report:
     """Bring a host to the state that the components describe, rebooting it where they say so.
 
@@ -83,7 +84,7 @@ def apply(
     """
     settings = settings or EngineSettings()
     started = time.monotonic()
-    with Link(host, settings, listener, _dress(settings, digests)) as link:
+    with Link(host, settings, listener, _dress(settings, trust)) as link:
         walk = Walk(link, components, listener)
         while reason := walk.go():
             link.reboot(reason)
@@ -100,5 +101,5 @@ def apply(
     return report
 
 
-def _dress(settings: EngineSettings, digests: Mapping[str, str] | None) -> Callable[[System], System]:
-    return lambda system: replace(system, mirror=settings.mirror, digests=digests or {})
+def _dress(settings: EngineSettings, trust: Trust) -> Callable[[System], System]:
+    return lambda system: replace(system, mirror=settings.mirror, trust=trust)

@@ -143,6 +143,14 @@ class ArtifactRecorded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRecorded(Event):
+    """A signing key without a known fingerprint was trusted on first use; belongs in amiforge.lock."""
+
+    url: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyFinished(Event):
     """All tasks are done."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from amiforge.systems.trust import FIRST_USE, Trust
 
 if TYPE_CHECKING:
     from amiforge.systems.os import Os
@@ -27,7 +28,7 @@ class System:
         systemd: systemd is process 1, so services and transient units work.
         pci: vendor:device of every PCI function, lower case, as in `10de:2330`.
         mirror: where downloads come from instead of their own hosts, `https://mirror.example/path`; empty for none.
-        digests: sha256 by address, for downloads whose digest is known from amiforge.lock or from the sandbox.
+        trust: digests of downloads and fingerprints of keys, as amiforge.lock or the sandbox knows them.
     """
 
     os: Os
@@ -40,7 +41,7 @@ class System:
     systemd: bool = True
     pci: frozenset[str] = field(default_factory=frozenset)
     mirror: str = ""
-    digests: Mapping[str, str] = field(default_factory=dict)
+    trust: Trust = FIRST_USE
 
     def has_pci(self, device: str) -> bool:
         """Tell whether a PCI device is there, by the start of its `vendor:device` (`10de` NVIDIA, `1d0f:efa` EFA)."""
@@ -54,4 +55,8 @@ class System:
 
     def digest(self, url: str, known: str = "") -> str:
         """Give the sha256 that a download must have: the recorded one, else the known one, else nothing."""
-        return self.digests.get(url, known)
+        return self.trust.digests.get(url, known)
+
+    def fingerprint(self, key_url: str, known: str = "") -> str:
+        """Give the fingerprint that a signing key must have, likewise."""
+        return self.trust.fingerprints.get(key_url, known)

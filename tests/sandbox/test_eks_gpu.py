@@ -18,6 +18,7 @@ from amiforge.recipes.recipe import Recipe
 from amiforge.sandbox.folder import Folder
 from amiforge.sandbox.mirror import digests, mirror_address
 from amiforge.settings import EngineSettings
+from amiforge.systems.trust import Trust
 from amiforge.verify.runner import verify
 from tests.sandbox.cloud import Cloud
 
@@ -49,12 +50,16 @@ class Bench:
         return host
 
     def apply(self, host: SshHost, recipe: Recipe, listener: Any = lambda _event: None) -> Report:
-        return apply(host, recipe.tasks, listener=listener, settings=self.settings, digests=digests(self.folder))
+        return apply(host, recipe.tasks, listener=listener, settings=self.settings, trust=self.trust)
 
     def pending(self, host: SshHost, recipe: Recipe) -> dict[str, list[str]]:
         """What a plan would change: keys that differ, by resource."""
-        planned = plan(host, recipe.tasks, settings=self.settings, digests=digests(self.folder))
+        planned = plan(host, recipe.tasks, settings=self.settings, trust=self.trust)
         return {item.item.resource.name: [each.key for each in item.differences] for item in planned.pending}
+
+    @property
+    def trust(self) -> Trust:
+        return Trust(digests(self.folder))
 
     @property
     def settings(self) -> EngineSettings:
@@ -122,7 +127,7 @@ def test_a_driver_that_the_source_image_has_is_left_as_it_is(eks: Bench, tmp_pat
 def test_the_run_installer_is_another_way_to_the_same_module(cloud: Cloud, own_folder: Folder, tmp_path: Any) -> None:
     bench = launched(cloud, own_folder, PLAIN)
     host = bench.host(tmp_path)
-    recipe = eks_gpu.without_task("efa").without_task("lustre").without_task("aws_cli")
+    recipe = eks_gpu.without_task("aws_efa").without_task("aws_lustre").without_task("aws_cli")
     recipe = recipe.with_options("nvidia_driver", method="run", version="580.126.20")
     assert bench.apply(host, recipe).changed > 0
     assert bench.pending(host, recipe) == {}

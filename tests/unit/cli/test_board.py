@@ -12,6 +12,7 @@ from amiforge.engine.events import (
     Event,
     Failed,
     JobOutput,
+    KeyRecorded,
     LinkLost,
     RebootFinished,
     RebootStarted,
@@ -126,11 +127,13 @@ def test_link_losses_and_recorded_downloads_are_noted_where_they_happen() -> Non
         TaskStarted(task="efa"),
         LinkLost(host="h", reason="silence"),
         ArtifactRecorded(url="https://a/b", sha256="0123456789abcdef"),
+        KeyRecorded(url="https://a/key", fingerprint="AB"),
     )
     notes = shown.root.rows[0].rows[1].rows
     assert [(row.title, row.detail) for row in notes] == [
         ("link lost", "silence; attaching again"),
         ("recorded", "https://a/b sha256 0123456789ab…"),
+        ("recorded", "https://a/key key AB"),
     ]
 
 

@@ -16,6 +16,7 @@ from amiforge.engine.query import Replies
 from amiforge.errors import ChecksumMismatch, RecipeError
 from amiforge.resources.artifact import MISMATCH_STATUS, Artifact
 from amiforge.resources.file_state import FileState, look_at
+from amiforge.systems.trust import Trust
 from tests.realshell import SYSTEM, ask, converge, differing, run
 
 CONTENT = bytes(range(256)) * 1000
@@ -27,7 +28,7 @@ NO_CURL = 'command() { [ "$2" != curl ] && eval \'type "$2"\'; }'
 
 
 def test_command_uses_the_mirror_and_the_recorded_digest() -> None:
-    system = replace(SYSTEM, mirror="http://mirror.example/m", digests={URL: DIGEST})
+    system = replace(SYSTEM, mirror="http://mirror.example/m", trust=Trust({URL: DIGEST}))
     (change,) = Artifact(URL, "/c/x", sha256="0" * 64, executable=True).changes(frozenset({"type"}), system)
     assert (change.summary, change.job, change.prefetch) == (f"download {URL}", True, True)
     mirrored = "http://mirror.example/m/host.example/path/driver-1.2.run"
