@@ -48,7 +48,7 @@ def parse_set(text: str) -> Change:
     path, equals, value = text.partition("=")
     task, dot, option = path.strip().partition(".")
     if not (equals and dot and task and option):
-        raise ConfigError(f"--set {text}: not of the form TASK.OPTION=VALUE", example="--set efa.minimal=false")
+        raise ConfigError(f"--set {text}: not of the form TASK.OPTION=VALUE", example="--set aws_efa.minimal=false")
     return task, option, Given(parse_value(value), f"--set {text}")
 
 

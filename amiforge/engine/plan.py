@@ -19,13 +19,16 @@ class Component(Protocol):
     def name(cls) -> str:
         """Give the name people know it by."""
 
+    def require(self, system: System) -> None:
+        """Do nothing where it exists for this system, else raise RecipeError."""
+
     def resources(self, system: System) -> Iterator[Resource]:
         """Give the resources it consists of on this system."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A resource in its place: which task wants it, and the line that says so (`tasks/efa.py:41`)."""
+    """A resource in its place: which task wants it, and the line that says so (`tasks/aws_efa.py:41`)."""
 
     task: str
     resource: Resource
@@ -76,10 +79,11 @@ def lay_out(components: Sequence[Component], system: System) -> tuple[Item, ...]
     """Give every resource of every component in order, with the line each comes from.
 
     Raises:
-        RecipeError: two resources want different things of the same subject.
+        RecipeError: a component does not exist for the system, or two resources want different things of one subject.
     """
     items: list[Item] = []
     for component in components:
+        component.require(system)
         resources = component.resources(system)
         items.extend(Item(component.name(), resource, _line(resources)) for resource in resources)
     _refuse_contradictions(items)

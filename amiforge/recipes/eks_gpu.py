@@ -6,8 +6,8 @@ from amiforge.ec2.builder import Builder
 from amiforge.ec2.source_image import eks_image
 from amiforge.recipes.recipe import Recipe
 from amiforge.tasks.aws_cli import AwsCli
-from amiforge.tasks.efa import Efa
-from amiforge.tasks.lustre import Lustre
+from amiforge.tasks.aws_efa import AwsEfa
+from amiforge.tasks.aws_lustre import AwsLustre
 from amiforge.tasks.nvidia_driver import NvidiaDriver
 from amiforge.tasks.packages import Packages
 
@@ -20,7 +20,7 @@ eks_gpu = Recipe(
         Packages(update="security"),
         AwsCli(),
         NvidiaDriver(),
-        Efa(minimal=True),
-        Lustre(),
+        AwsEfa(minimal=True),
+        AwsLustre(),
     ),
 )

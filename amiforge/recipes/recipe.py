@@ -14,6 +14,19 @@ from amiforge.tasks.task import Task
 Model = TypeVar("Model", bound=BaseModel)
 
 
+class Variant(BaseModel):
+    """The same image on another operating system or architecture, as far as it differs.
+
+    What is left out is as in the recipe itself.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: SourceImage = Field(description="the image the bake starts from there")
+    builder: Builder | None = Field(None, description="the instance that builds it there")
+    tasks: tuple[SerializeAsAny[Task], ...] | None = Field(None, description="software components there")
+
+
 class Recipe(BaseModel):
     """An image: where it starts, what builds it, and its tasks in order. A value: every change gives a new recipe."""
 
@@ -24,6 +37,10 @@ class Recipe(BaseModel):
     source: SourceImage = Field(description="the image the bake starts from")
     builder: Builder = Field(default_factory=Builder, description="the instance that builds the image")
     tasks: tuple[SerializeAsAny[Task], ...] = Field(description="software components, in install order")
+    variants: tuple[Variant, ...] = Field((), description="the same image on other systems")
+    instances: tuple[str, ...] = Field(
+        (), description="instance families the image is for, as p5 or g6e; compatibility is checked for these"
+    )
 
     @model_validator(mode="after")
     def _tasks_are_distinct(self) -> Self:
@@ -32,6 +49,27 @@ class Recipe(BaseModel):
         if twice:
             raise ValueError(f"recipe {self.name} has task {', '.join(twice)} more than once")
         return self
+
+    @property
+    def sources(self) -> tuple[SourceImage, ...]:
+        """Every source image it can start from, its own first."""
+        return (self.source, *(variant.source for variant in self.variants if variant.source != self.source))
+
+    def on(self, os: str = "", architecture: str = "") -> Recipe:
+        """Give the recipe for another operating system or architecture; an empty one stays as it is.
+
+        Raises:
+            RecipeError: it does not exist there; names where it does.
+        """
+        wanted = (os or self.source.os, architecture or self.source.architecture)
+        if wanted == (self.source.os, self.source.architecture):
+            return self
+        for variant in self.variants:
+            if wanted == (variant.source.os, variant.source.architecture):
+                changed = [field for field in ("builder", "tasks") if getattr(variant, field) is not None]
+                return self._with(**{field: getattr(variant, field) for field in ("source", *changed)})
+        known = ", ".join(f"{source.os} {source.architecture}" for source in self.sources)
+        raise RecipeError(f"recipe {self.name} does not exist for {' '.join(wanted)}", fix=f"there are: {known}")
 
     def task(self, name: str) -> Task:
         """Give a task by its name.
@@ -65,7 +103,7 @@ class Recipe(BaseModel):
         return self._with(tasks=tuple(task for task in self.tasks if task is not gone))
 
     def with_options(self, name: str, **options: Any) -> Recipe:
-        """Give the recipe with options of one task changed: `eks_gpu.with_options("efa", minimal=False)`.
+        """Give the recipe with options of one task changed: `eks_gpu.with_options("aws_efa", minimal=False)`.
 
         `source` and `builder` are changed in the same way.
 

@@ -83,7 +83,7 @@ def test_a_signal_that_ends_programs_unwinds_like_an_interrupt(
         (["plan", "eks_gp"], "did you mean eks_gpu?"),
         (["bake", "dlami_gpux"], "dlami_gpux"),
         (["bake", "eks_gpu", "--region", ""], "--region is empty"),
-        (["plan", "eks_gpu", "--set", "efa"], "--set efa: not of the form"),
+        (["plan", "eks_gpu", "--set", "aws_efa"], "--set aws_efa: not of the form"),
         (["plan", "eks_gpu", "--config", "gone.toml"], "gone.toml: no such file"),
         (["plan", "eks_gpu", "--host", "not a host"], "not a host: 'not a host'"),
         (["sandbox", "ssh", "i-1"], "no instance i-1 runs in the sandbox"),
@@ -153,7 +153,7 @@ def test_plan_as_json_is_one_resource_a_line(capsys: pytest.CaptureFixture[str])
     assert run(["plan", "eks_gpu", "--json"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {"task", "resource", "where", "differences", "changes", "unknown"} == set(rows[0])
-    assert {row["task"] for row in rows} >= {"packages", "nvidia_driver", "efa", "lustre"}
+    assert {row["task"] for row in rows} >= {"packages", "nvidia_driver", "aws_efa", "aws_lustre"}
 
 
 def test_recipe_names_are_completed() -> None:

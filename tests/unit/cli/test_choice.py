@@ -65,7 +65,7 @@ def test_a_recipe_named_twice_is_taken_once(tmp_path: Path) -> None:
         ("nvidia_driver=1", "not of the form TASK.OPTION=VALUE", ""),
         ("nvidia_driver.version", "not of the form TASK.OPTION=VALUE", ""),
         (".version=1", "not of the form TASK.OPTION=VALUE", ""),
-        ("efa.minimal=maybe", "efa.minimal: Input should be a valid boolean", ""),
+        ("aws_efa.minimal=maybe", "aws_efa.minimal: Input should be a valid boolean", ""),
         ("builder.volume_gib=-1", "builder.volume_gib: Input should be greater than or equal to 0", ""),
     ],
 )
@@ -83,8 +83,14 @@ def test_a_change_that_cannot_be_made_is_refused_with_its_path(
     ("text", "message"),
     [
         ("[recipes.eks_gp.efa]\nminimal = true", "amiforge.toml: recipes.eks_gp: no such recipe"),
-        ("[recipes.eks_gpu.eva]\nminimal = true", "recipes.eks_gpu.eva.minimal: recipe eks_gpu has no task 'eva'"),
-        ("[recipes.eks_gpu.efa]\nminimum = true", "recipes.eks_gpu.efa.minimum: efa has no option 'minimum'"),
+        (
+            "[recipes.eks_gpu.aws_eva]\nminimal = true",
+            "recipes.eks_gpu.aws_eva.minimal: recipe eks_gpu has no task 'aws_eva'",
+        ),
+        (
+            "[recipes.eks_gpu.aws_efa]\nminimum = true",
+            "recipes.eks_gpu.aws_efa.minimum: aws_efa has no option 'minimum'",
+        ),
     ],
 )
 def test_a_wrong_name_in_the_file_is_refused_with_its_path(tmp_path: Path, text: str, message: str) -> None:
@@ -96,8 +102,8 @@ def test_a_wrong_name_in_the_file_is_refused_with_its_path(tmp_path: Path, text:
 
 def test_a_wrong_value_in_the_file_names_file_and_path(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"efa\.minimal: ") as caught:
-        choose(["eks_gpu"], config(tmp_path, "[recipes.eks_gpu.efa]\nminimal = 'maybe'"), [])
-    assert caught.value.lines["given"] == f"{tmp_path}/amiforge.toml: recipes.eks_gpu.efa.minimal"
+        choose(["eks_gpu"], config(tmp_path, "[recipes.eks_gpu.aws_efa]\nminimal = 'maybe'"), [])
+    assert caught.value.lines["given"] == f"{tmp_path}/amiforge.toml: recipes.eks_gpu.aws_efa.minimal"
 
 
 def test_an_unknown_recipe_is_refused_with_the_nearest(tmp_path: Path) -> None:

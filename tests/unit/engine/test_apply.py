@@ -92,6 +92,9 @@ class Notes:
     def name(cls) -> str:
         return "notes"
 
+    def require(self, system: System) -> None:
+        """It exists everywhere."""
+
     def resources(self, system: System) -> Iterator[Resource]:
         yield from self.notes
 

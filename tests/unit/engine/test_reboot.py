@@ -81,6 +81,9 @@ class Kernel:
     def name(cls) -> str:
         return "kernel"
 
+    def require(self, system: System) -> None:
+        """It exists everywhere."""
+
     def resources(self, system: System) -> Iterator[Resource]:
         yield RebootIfNeeded()
 

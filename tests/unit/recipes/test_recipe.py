@@ -7,8 +7,8 @@ from amiforge.errors import ConfigError, RecipeError
 from amiforge.recipes import eks_gpu
 from amiforge.recipes.outline import outline
 from amiforge.recipes.recipe import Recipe
-from amiforge.tasks.efa import Efa
-from amiforge.tasks.lustre import Lustre
+from amiforge.tasks.aws_efa import AwsEfa
+from amiforge.tasks.aws_lustre import AwsLustre
 
 
 def order(recipe: Recipe) -> list[str]:
@@ -16,7 +16,7 @@ def order(recipe: Recipe) -> list[str]:
 
 
 def test_eks_gpu_installs_in_the_order_its_parts_depend_on_each_other() -> None:
-    assert order(eks_gpu) == ["packages", "aws_cli", "nvidia_driver", "efa", "lustre"]
+    assert order(eks_gpu) == ["packages", "aws_cli", "nvidia_driver", "aws_efa", "aws_lustre"]
 
 
 def test_a_changed_option_gives_another_recipe_and_leaves_the_first() -> None:
@@ -45,15 +45,15 @@ def test_a_wrong_option_is_named_with_its_path(name: str, options: dict[str, obj
 
 
 def test_tasks_are_put_where_they_are_wanted() -> None:
-    bare = eks_gpu.without_task("lustre").without_task("efa")
-    assert order(bare.with_task(Efa(), after="packages")) == ["packages", "efa", "aws_cli", "nvidia_driver"]
-    assert order(bare.with_task(Lustre(), before="packages"))[0] == "lustre"
-    assert order(bare.with_task(Lustre()))[-1] == "lustre"
+    bare = eks_gpu.without_task("aws_lustre").without_task("aws_efa")
+    assert order(bare.with_task(AwsEfa(), after="packages")) == ["packages", "aws_efa", "aws_cli", "nvidia_driver"]
+    assert order(bare.with_task(AwsLustre(), before="packages"))[0] == "aws_lustre"
+    assert order(bare.with_task(AwsLustre()))[-1] == "aws_lustre"
 
 
 def test_a_task_stands_once_in_a_recipe() -> None:
     with pytest.raises(RecipeError, match="efa more than once"):
-        eks_gpu.with_task(Efa())
+        eks_gpu.with_task(AwsEfa())
 
 
 def test_an_unknown_task_is_refused_with_those_there_are() -> None:

@@ -18,14 +18,14 @@ from amiforge.systems import SYSTEMS, by_name
 from amiforge.systems.system import System
 from amiforge.tasks import Task
 from amiforge.tasks.aws_cli import AwsCli
-from amiforge.tasks.efa import Efa
-from amiforge.tasks.lustre import Lustre
+from amiforge.tasks.aws_efa import AwsEfa
+from amiforge.tasks.aws_lustre import AwsLustre
 from amiforge.tasks.nvidia_driver import NvidiaDriver
 from amiforge.tasks.packages import Packages
 
 KERNEL = "6.12.110-135.202.amzn2023.x86_64"
 AL2023 = System(os=by_name("al2023"), kernel=KERNEL, default_kernel=KERNEL)
-TASKS: tuple[type[Task], ...] = (AwsCli, Efa, Lustre, NvidiaDriver, Packages)
+TASKS: tuple[type[Task], ...] = (AwsCli, AwsEfa, AwsLustre, NvidiaDriver, Packages)
 
 
 def names(task: Task, system: System = AL2023) -> list[str]:
@@ -94,7 +94,7 @@ def test_a_driver_version_is_an_exact_one(version: str) -> None:
 
 
 def test_known_downloads_carry_their_digests() -> None:
-    for task in (AwsCli(), Efa()):
+    for task in (AwsCli(), AwsEfa()):
         [install] = [item.resource for item in lay_out([task], AL2023) if item.resource.name.startswith("install")]
         assert len(install.sources[0].sha256) == 64  # type: ignore[attr-defined]
 

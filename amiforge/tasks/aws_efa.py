@@ -38,7 +38,7 @@ if [ -e /opt/amazon/efa/bin/fi_info ]; then echo "$version full"; else echo "$ve
 _MODULE_VERSION = "modinfo -k %s -F version efa"
 
 
-class Efa(Task):
+class AwsEfa(Task):
     """EFA from AWS's installer.
 
     Comes after the NVIDIA driver: the installer builds `efa-nv-peermem` against it. A builder without an EFA device

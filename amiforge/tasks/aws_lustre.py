@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from amiforge.systems.system import System
 
 
-class Lustre(Task):
+class AwsLustre(Task):
     """Lustre client and kernel modules, for Amazon FSx for Lustre.
 
     Amazon Linux 2023 kernels from 6.1.79-99.167 on carry the modules, so the kernel must be settled before and held.

@@ -1,0 +1,52 @@
+"""All tasks by name: ours, and those of other packages, which come in by the entry point group `amiforge.tasks`."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TypeGuard
+
+from amiforge.errors import ConfigError, RecipeError
+from amiforge.tasks.task import Task
+
+#: Ours, in install order; each is a module of its own, named like the task.
+OURS = (
+    "aws_cli",
+    "aws_efa",
+    "aws_lustre",
+    "nvidia_driver",
+    "packages",
+)
+_GROUP = "amiforge.tasks"
+
+
+def names() -> tuple[str, ...]:
+    """Give the names of all tasks: ours in install order, then those of other installed packages."""
+    others = {entry.name for entry in entry_points(group=_GROUP)}
+    return (*OURS, *sorted(others - set(OURS)))
+
+
+def find(name: str) -> type[Task]:
+    """Give a task's class by its name.
+
+    Raises:
+        ConfigError: there is none of that name; names the nearest.
+        RecipeError: another package's entry point holds something else than a task of that name.
+    """
+    if name in OURS:
+        members = vars(import_module(f"amiforge.tasks.{name}")).values()
+        return next(kind for kind in members if _is_task(kind) and kind.name() == name)
+    for entry in entry_points(group=_GROUP, name=name):
+        kind = entry.load()
+        if _is_task(kind) and kind.name() == name:
+            return kind
+        raise RecipeError(f"entry point {entry.value} is no task {name!r}", fix="point it at a subclass of Task")
+    near = get_close_matches(name, names(), n=1)
+    raise ConfigError(
+        f"there is no task {name!r}", fix=f"did you mean {near[0]}?" if near else "", tasks=", ".join(names())
+    )
+
+
+def _is_task(kind: object) -> TypeGuard[type[Task]]:
+    return isinstance(kind, type) and issubclass(kind, Task) and kind is not Task
