@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+#: Instance types with arm64 processors for what X86_64 holds with x86_64 ones: 16 CPUs, 64 GiB.
+GRAVITON = ("m7g.4xlarge", "m8g.4xlarge", "m6g.4xlarge")
+X86_64 = ("m6i.4xlarge", "m7i.4xlarge", "m6a.4xlarge")
+
 
 class Builder(BaseModel):
     """The instance that a bake launches, provisions, images and terminates. Defaults are the safe ones."""
@@ -11,7 +15,7 @@ class Builder(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     instance_types: tuple[str, ...] = Field(
-        ("m6i.4xlarge", "m7i.4xlarge", "m6a.4xlarge"),
+        X86_64,
         min_length=1,
         description="tried in this order when EC2 has no capacity; a GPU is not needed to bake a GPU image",
     )
