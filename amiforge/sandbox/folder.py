@@ -39,6 +39,11 @@ class Folder:
         return self.path / "mirror"
 
     @property
+    def packages(self) -> Path:
+        """Built stand-in packages, see `amiforge.sandbox.pool`."""
+        return self.path / "packages"
+
+    @property
     def run(self) -> Path:
         """Pid files, see `amiforge.sandbox.process`."""
         return self.path / "run"

@@ -25,11 +25,11 @@ from amiforge.errors import SandboxUnavailable
 from amiforge.sandbox.endpoint import Delays, Endpoint
 from amiforge.sandbox.folder import Folder
 from amiforge.sandbox.machine import Machine, cleanup
+from amiforge.sandbox.mirror import build_mirror
 from amiforge.sandbox.process import Process, locked
 from amiforge.sandbox.requirements import require
-from amiforge.sandbox.sources import build_sources
 
-#: Seconds a server gets to be ready (its images are made before), and to end.
+#: Seconds a server gets to be ready (its mirror is made before), and to end.
 _READY = 60.0
 _END = 30.0
 _LOG_TAIL = 2000
@@ -57,7 +57,9 @@ class Status:
 def up(
     folder: Folder | None = None, *, port: int = 0, delays: Delays | None = None, listener: Listener = silent
 ) -> Endpoint:
-    """Start the sandbox, or find the one that runs. The first start makes root, mirror and images: two minutes.
+    """Start the sandbox, or find the one that runs. The first start makes its mirror: half a minute.
+
+    Source images are made when they are first launched, each once: a minute or two, most of it for the root.
 
     Args:
         folder: where everything lies.
@@ -67,7 +69,7 @@ def up(
 
     Raises:
         SandboxUnavailable: this machine lacks something, or the server did not start; carries its last words.
-        CommandFailed: root, mirror or images could not be made.
+        CommandFailed: the mirror could not be made.
     """
     folder = folder or Folder.default()
     if endpoint := running(folder):
@@ -78,7 +80,7 @@ def up(
             return endpoint
         _remove_leftovers(folder)
         with _step(listener, "prepare sandbox", str(folder.path)):
-            build_sources(folder)
+            build_mirror(folder)
         with _step(listener, "start sandbox", str(folder.path)):
             _start(folder, lock, port, delays or Delays())
     endpoint = running(folder)

@@ -10,42 +10,28 @@ import hashlib
 import json
 import mimetypes
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from pydantic import Field
-
-from amiforge.sandbox.artifacts import artifacts, document
+from amiforge.sandbox import rpm
+from amiforge.sandbox.artifacts import Artifact, document
+from amiforge.sandbox.catalog import UNSERVED, Catalog, Repository, fingerprint, read_catalog
 from amiforge.sandbox.folder import Folder
+from amiforge.sandbox.pool import Pool
 from amiforge.sandbox.process import locked
-from amiforge.sandbox.rpm import SigningKey, build_packages, build_repository
-from amiforge.sandbox.standins import STANDINS, Build, Strict, builds, fingerprint, packages, read_toml
+from amiforge.sandbox.signing import SigningKey
+from amiforge.sandbox.standins import Build
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 WsgiApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
-_DIGESTS = "digests.json"
+_INDEX = "index.json"
 _KEY_FILE = "mirror-key.gpg"
-_UNSERVED = "unserved"
+_KEY = f"{UNSERVED}/key.asc"
 _PIECE = 1 << 18
-
-
-class Repository(Strict):
-    """A package repository of the mirror; without a path, packages that no machine sees as a repository."""
-
-    name: str
-    path: str = Field(description="host and path of the repository; empty for one that is not served")
-    mirror_lists: tuple[str, ...] = Field((), description="host and path of each mirror list that names it")
-
-
-def repositories() -> tuple[Repository, ...]:
-    """Read the mirror's repositories from the stand-in data."""
-    entries = read_toml(STANDINS / "repositories.toml")["repository"]
-    return tuple(Repository.model_validate(entry) for entry in entries)
 
 
 def mirror_address(folder: Folder) -> str:
@@ -71,28 +57,34 @@ def build_mirror(folder: Folder) -> Path:
         if _stamp(folder) != stamp:
             with tempfile.TemporaryDirectory(dir=folder.path, prefix=".mirror-") as name:
                 new = Path(name) / "mirror"
+                catalog = read_catalog()
                 with SigningKey.kept(folder.path / _KEY_FILE) as key:
-                    _fill(new, Path(name), address, key)
-                (new / _DIGESTS).write_text(json.dumps({"stamp": stamp, "sha256": _hash_all(new)}, indent=1))
+                    _fill(new, catalog, address, Pool(folder.packages, key, Path(name)), key)
+                    fingerprints = {f"https://{path}": key.fingerprint() for path in catalog.key_paths}
+                index = {"stamp": stamp, "sha256": _hash_all(new), "fingerprints": fingerprints}
+                (new / _INDEX).write_text(json.dumps(index, indent=1))
                 _replace(folder.mirror, new)
     return folder.mirror
 
 
 def digests(folder: Folder) -> Mapping[str, str]:
     """Give the sha256 of every document a vendor serves, by its own address (`https://host/path`)."""
-    found: Mapping[str, str] = json.loads((build_mirror(folder) / _DIGESTS).read_text())["sha256"]
+    found: Mapping[str, str] = _index(folder)["sha256"]
     return found
 
 
-def repository_folder(mirror: Path, name: str) -> Path:
-    """Give where one repository lies in the mirror's documents."""
-    repository = next(repository for repository in repositories() if repository.name == name)
-    return mirror / (repository.path or f"{_UNSERVED}/{name}")
+def fingerprints(folder: Folder) -> Mapping[str, str]:
+    """Give the fingerprint of the key that every address of a signing key serves (`https://host/path`): 40 hex digits.
+
+    In a mirror it is one key, whichever vendor's it stands in for.
+    """
+    found: Mapping[str, str] = _index(folder)["fingerprints"]
+    return found
 
 
 def key_file(mirror: Path) -> Path:
     """Give the public key that everything in the mirror is signed with, armored."""
-    return mirror / _key_paths()[0]
+    return mirror / _KEY
 
 
 def mirror_app(folder: Folder) -> WsgiApp:
@@ -161,41 +153,50 @@ def _document(root: Path, path: str) -> Path | None:
     return target if target.is_relative_to(root.resolve()) and target.is_file() else None
 
 
-def _fill(mirror: Path, work: Path, address: str, key: SigningKey) -> None:
-    wanted = tuple(builds(packages(), address))
-    folders = {repository.name: repository_folder(mirror, repository.name) for repository in repositories()}
-    rpms = build_packages(wanted, folders, work / "rpmbuild")
-    key.sign_packages(rpms.values())
-    for path in _key_paths():
+def _fill(mirror: Path, catalog: Catalog, address: str, pool: Pool, key: SigningKey) -> None:
+    wanted = list(catalog.builds(address))
+    built = _lay_out(mirror, catalog, wanted, pool.take(wanted))
+    for path in (_KEY, *catalog.key_paths):
         _write(mirror / path, key.public().encode())
-    _fill_repositories(mirror, wanted, address)
-    _fill_artifacts(mirror, rpms, key)
-
-
-def _fill_repositories(mirror: Path, wanted: Sequence[Build], address: str) -> None:
-    for repository in repositories():
-        members = [build for build in wanted if build.package.repository == repository.name]
-        build_repository(repository_folder(mirror, repository.name), members)
+    for repository in catalog.repositories:
+        _fill_repository(mirror, repository, [build for build in wanted if repository.name in build.package.repository])
         for path in repository.mirror_lists:
             _write(mirror / path, f"{address}/{repository.path}/\n".encode())
+    for artifact in catalog.artifacts:
+        _fill_artifact(mirror, artifact, address, built, key)
 
 
-def _fill_artifacts(mirror: Path, rpms: Mapping[str, Path], key: SigningKey) -> None:
-    for artifact in artifacts():
-        for version in artifact.versions:
-            path = mirror / artifact.path.replace("@VERSION@", version)
-            _write(path, document(artifact, version, rpms))
+def _lay_out(mirror: Path, catalog: Catalog, wanted: Sequence[Build], built: Mapping[str, Path]) -> dict[str, Path]:
+    """Put each package where its repositories have it, and give one such place a package."""
+    places: dict[str, Path] = {}
+    for build in wanted:
+        for name in build.package.repository:
+            place = mirror / catalog.repository(name).folder / f"{build.name}.{build.format}"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.hardlink_to(built[build.name])
+            places[build.name] = place
+    return places
+
+
+def _fill_repository(mirror: Path, repository: Repository, members: Sequence[Build]) -> None:
+    folder = mirror / repository.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    rpm.build_repository(folder, members)
+
+
+def _fill_artifact(mirror: Path, artifact: Artifact, address: str, built: Mapping[str, Path], key: SigningKey) -> None:
+    for version in artifact.versions:
+        places = [artifact.path.replace("@VERSION@", version)]
+        if artifact.latest and version == artifact.versions[-1]:
+            places.append(artifact.latest)
+        content = document(artifact, version, address, built)
+        for place in places:
+            _write(mirror / place, content)
             if artifact.signed:
-                key.sign_file(path)
-        if artifact.latest:
-            newest = mirror / artifact.path.replace("@VERSION@", artifact.versions[-1])
-            for suffix in ("", ".sig") if artifact.signed else ("",):
-                shutil.copy2(f"{newest}{suffix}", mirror / f"{artifact.latest}{suffix}")
-
-
-def _key_paths() -> list[str]:
-    paths: list[str] = read_toml(STANDINS / "repositories.toml")["keys"]["paths"]
-    return paths
+                key.sign_file(mirror / place)
+        if artifact.checksum:
+            line = f"{hashlib.sha256(content).hexdigest()}  {places[0].rpartition('/')[2]}\n"
+            _write(mirror / artifact.checksum.replace("@VERSION@", version), line.encode())
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -208,13 +209,18 @@ def _hash_all(mirror: Path) -> dict[str, str]:
     return {
         f"https://{name}": hashlib.sha256(path.read_bytes()).hexdigest()
         for name, path in files.items()
-        if name.parts[0] != _UNSERVED
+        if name.parts[0] != UNSERVED
     }
+
+
+def _index(folder: Folder) -> dict[str, Any]:
+    index: dict[str, Any] = json.loads((build_mirror(folder) / _INDEX).read_text())
+    return index
 
 
 def _stamp(folder: Folder) -> str:
     try:
-        return str(json.loads((folder.mirror / _DIGESTS).read_text())["stamp"])
+        return str(json.loads((folder.mirror / _INDEX).read_text())["stamp"])
     except (FileNotFoundError, ValueError, KeyError):
         return ""
 

@@ -38,7 +38,7 @@ def build_root(folder: Folder, name: str = "debian-rpm") -> Path:
     if not base.is_dir():
         names = ", ".join(sorted(path.name for path in BASES.iterdir()))
         raise SandboxUnavailable(f"there is no sandbox root named {name!r}: choose one of {names}")
-    root = folder.roots / f"{name}-{digest(base)}"
+    root = root_path(folder, name)
     folder.roots.mkdir(parents=True, exist_ok=True)
     with locked(folder.roots / f".{name}.lock"):
         if not root.exists():
@@ -47,6 +47,11 @@ def build_root(folder: Folder, name: str = "debian-rpm") -> Path:
             _make(base, new)
             new.rename(root)
     return root
+
+
+def root_path(folder: Folder, name: str) -> Path:
+    """Give where the base root `name` lies, made or not."""
+    return folder.roots / f"{name}-{digest(BASES / name)}"
 
 
 def digest(base: Path) -> str:

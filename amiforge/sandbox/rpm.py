@@ -1,105 +1,36 @@
-"""Turns stand-ins into signed rpm packages and repositories, with rpmbuild, rpmsign and createrepo_c."""
+"""Turns stand-ins into rpm packages and repositories, with rpmbuild and createrepo_c."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
-from amiforge.errors import CommandFailed, SandboxUnavailable
+from amiforge.sandbox.program import run
 from amiforge.sandbox.standins import Build
 
-_KEY_NAME = "amiforge sandbox"
 _DATE = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-class SigningKey:
-    """The key that everything in a mirror is signed with, ready for use in a home of its own."""
-
-    def __init__(self, home: Path) -> None:
-        self._gpg = ("gpg", "--homedir", str(home), "--batch", "--quiet", "--no-tty")
-        self._home = home
-
-    @classmethod
-    @contextmanager
-    def kept(cls, secret: Path) -> Iterator[SigningKey]:
-        """Take the key from a file, made on first use; removes whatever gpg starts for it."""
-        # not below the sandbox's folder: gpg-agent's socket path must stay under 108 characters
-        with tempfile.TemporaryDirectory(prefix="amiforge-key-") as name:
-            key = cls(Path(name))
-            try:
-                if secret.exists():
-                    run(*key._gpg, "--import", str(secret))
-                else:
-                    key._make(secret)
-                yield key
-            finally:
-                run("gpgconf", "--homedir", name, "--kill", "all")
-
-    def _make(self, secret: Path) -> None:
-        run(*self._gpg, "--passphrase", "", "--quick-generate-key", _KEY_NAME, "rsa2048", "sign", "never")
-        exported = self._home / secret.name
-        run(*self._gpg, "--output", str(exported), "--export-secret-keys", _KEY_NAME)
-        new = secret.with_name(f".{secret.name}.new")
-        new.touch(0o600)
-        new.write_bytes(exported.read_bytes())
-        new.replace(secret)
-
-    def public(self) -> str:
-        """Give the public half, armored."""
-        return run(*self._gpg, "--armor", "--export", _KEY_NAME)
-
-    def sign_file(self, path: Path) -> None:
-        """Write a detached signature next to a file, as `<file>.sig`."""
-        run(*self._gpg, "--local-user", _KEY_NAME, "--output", f"{path}.sig", "--detach-sign", str(path))
-
-    def sign_packages(self, paths: Iterable[Path]) -> None:
-        """Sign rpm packages in place."""
-        # rpm's own default for __gpg, /usr/bin/gpg2, does not exist on Debian
-        defines = (f"_gpg_name {_KEY_NAME}", f"_gpg_path {self._home}", f"__gpg {shutil.which('gpg')}")
-        run("rpmsign", *(word for line in defines for word in ("--define", line)), "--addsign", *map(str, paths))
-
-
-def run(*argv: str, cwd: Path | None = None) -> str:
-    """Run a program and give its standard output.
+def build_packages(wanted: Iterable[Build], work: Path) -> dict[str, Path]:
+    """Build each stand-in into an rpm below an empty folder, and give where it lies by its full name.
 
     Raises:
-        SandboxUnavailable: the program is not installed.
-        CommandFailed: it ended with another status than 0; carries the end of what it said.
-    """
-    try:
-        done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise SandboxUnavailable(f"building the sandbox's packages needs the program {argv[0]}") from None
-    if done.returncode:
-        raise CommandFailed(f"{argv[0]} failed", ran=" ".join(argv)[:500], output=(done.stdout + done.stderr)[-2000:])
-    return done.stdout
-
-
-def build_packages(wanted: Iterable[Build], folders: Mapping[str, Path], work: Path) -> dict[str, Path]:
-    """Build each stand-in into an rpm in the folder of its repository.
-
-    Returns:
-        Where each package lies, by its full name.
+        SandboxUnavailable: rpmbuild is not installed.
+        CommandFailed: a package could not be built.
     """
     batches = batched(wanted)
     places = [work / str(number) for number in range(len(batches))]
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(_build_batch, batches, places))
-    built: dict[str, Path] = {}
-    for members, place in zip(batches, places, strict=True):
-        for build in members:
-            target = folders[build.package.repository] / f"{build.name}.rpm"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            built[build.name] = (place / "rpms" / target.name).rename(target)
-    return built
+    return {
+        build.name: place / "rpms" / f"{build.name}.rpm"
+        for members, place in zip(batches, places, strict=True)
+        for build in members
+    }
 
 
 def batched(wanted: Iterable[Build]) -> list[list[Build]]:

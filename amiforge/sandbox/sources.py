@@ -1,121 +1,122 @@
-"""Source images of the sandbox: what a bake starts from, made by real dnf out of the mirror, one layer each."""
+"""Source images of the sandbox: what a bake starts from, made by real dnf or apt out of the mirror, one layer each.
+
+All are known at once; each is made when it is first launched.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field
-
+from amiforge import systems
 from amiforge.sandbox import layers
+from amiforge.sandbox.catalog import Image, read_catalog
 from amiforge.sandbox.folder import Folder
-from amiforge.sandbox.mirror import build_mirror, key_file, mirror_address, repository_folder
+from amiforge.sandbox.mirror import build_mirror, key_file, mirror_address
+from amiforge.sandbox.pool import digest
 from amiforge.sandbox.process import locked
-from amiforge.sandbox.root import build_root
-from amiforge.sandbox.standins import STANDINS, Strict, fingerprint, read_toml
+from amiforge.sandbox.root import build_root, root_path
+from amiforge.sandbox.standins import STANDINS
 from amiforge.shell import quote
 
-_REPOSITORIES = ("core", "nvidia", "sandbox")
-
-
-class SourceData(Strict):
-    """A source image as the data describes it."""
-
-    name: str = Field(description="image name, as the vendor's")
-    base: str = Field("", description="name of the source image it is made over; empty for the base root")
-    description: str
-    creation_date: str
-    owner_id: str
-    owner_alias: str = "amazon"
-    parameters: tuple[str, ...] = Field(description="public SSM parameters that hold its id")
-    values: dict[str, str] = Field({}, description="other public SSM parameters and what they hold")
-    install: tuple[str, ...] = Field(description="packages that dnf installs")
+_ROOTS = {"al2023": "debian-rpm", "amzn2": "debian-rpm", "ubuntu2204": "debian-apt", "ubuntu2404": "debian-apt"}
+_SCRIPTS = {"debian-rpm": "rpm_image.sh", "debian-apt": "deb_image.sh"}
 
 
 @dataclass(frozen=True)
 class SourceImage:
-    """A source image on disk. `layers` are the file systems an instance of it stacks, top first, root last."""
+    """A source image. `layers` are the file systems an instance of it stacks, top first, root last."""
 
     ami_id: str
-    name: str
-    owner_id: str
-    owner_alias: str
-    creation_date: str
-    architecture: str
-    root_device: str
-    default_user: str
-    description: str
+    data: Image
     layers: tuple[Path, ...]
-    parameters: tuple[str, ...]
-    values: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def root(self) -> str:
+        """Name of the base root it stands on."""
+        return _ROOTS[self.data.system]
+
+    @property
+    def root_device(self) -> str:
+        """Name of its root volume."""
+        return self.data.root_device or systems.by_name(self.data.system).root_device
 
 
-def descriptions() -> tuple[SourceData, ...]:
-    """Read the source images from the stand-in data; an image stands behind the one it is made over."""
-    return tuple(SourceData.model_validate(entry) for entry in read_toml(STANDINS / "sources.toml")["image"])
+class Sources:
+    """The source images of a sandbox folder: reads the stand-in data once, and makes nothing until asked to."""
 
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._catalog = read_catalog()
+        self._digests = self._repository_digests()
+        self._images: dict[str, SourceImage] = {}
+        for data in self._catalog.images:
+            self._image(data)
 
-def source_images(folder: Folder) -> list[SourceImage]:
-    """Give all source images, made on first use (about half a minute beyond the base root) and kept.
+    @property
+    def images(self) -> tuple[SourceImage, ...]:
+        """All source images, each behind the one it is made over."""
+        return tuple(self._images.values())
 
-    Raises:
-        SandboxUnavailable: this machine lacks a program that makes them.
-        CommandFailed: a package could not be built or installed.
-    """
-    root = build_root(folder)
-    mirror = build_mirror(folder)
-    made: dict[str, SourceImage] = {}
-    with locked(folder.path / "sources.lock"):
-        for data in descriptions():
-            below = made[data.base].layers if data.base else (root,)
-            made[data.name] = _source_image(folder, data, below, mirror)
-    return list(made.values())
+    def make(self, wanted: Sequence[Path]) -> None:
+        """Make those of some layers that belong to source images and are not there yet: a minute or two at most.
 
+        Two who want the same at once make it once.
 
-def build_sources(folder: Folder) -> None:
-    """Make everything that source images need, so that the next use costs nothing."""
-    source_images(folder)
+        Raises:
+            SandboxUnavailable: this machine lacks a program that makes them.
+            CommandFailed: a package could not be built or installed.
+        """
+        missing = [image for image in self.images if image.layers[0] in wanted and not image.layers[0].exists()]
+        roots = {image.root for image in self.images if image.layers[-1] in wanted}
+        for root in roots:
+            build_root(self._folder, root)
+        for image in missing:
+            with locked(self._folder.images / f".{image.ami_id}.lock"):
+                if not image.layers[0].exists():
+                    self._make_layer(image)
 
+    def _image(self, data: Image) -> SourceImage:
+        if data.name in self._images:
+            return self._images[data.name]
+        below: tuple[Path, ...] = (root_path(self._folder, _ROOTS[data.system]),)
+        if data.base:
+            below = self._image(self._catalog.image(data.base)).layers
+        ami_id = self._id(data, below[0])
+        image = self._images[data.name] = SourceImage(ami_id, data, (self._folder.layer(ami_id), *below))
+        return image
 
-def image_id(folder: Folder, data: SourceData, below: Path) -> str:
-    """Give the id of a source image: the same one as long as it would be made in the same way."""
-    recipe = json.dumps([data.model_dump(), fingerprint(), mirror_address(folder), below.parent.name, below.name])
-    return f"ami-{hashlib.sha256(recipe.encode()).hexdigest()[:17]}"
+    def _id(self, data: Image, below: Path) -> str:
+        """Give the id of a source image: the same one as long as it would be made in the same way."""
+        script = (STANDINS / _SCRIPTS[_ROOTS[data.system]]).read_text()
+        packages = [self._digests[name] for name in data.repositories]
+        recipe = json.dumps([data.model_dump(), script, packages, below.parent.name, below.name])
+        return f"ami-{hashlib.sha256(recipe.encode()).hexdigest()[:17]}"
 
+    def _repository_digests(self) -> dict[str, str]:
+        states = {repository.name: hashlib.sha256() for repository in self._catalog.repositories}
+        for build in self._catalog.builds(mirror_address(self._folder)):
+            state = digest(build, "").encode()
+            for name in build.package.repository:
+                states[name].update(state)
+        return {name: state.hexdigest() for name, state in states.items()}
 
-def _source_image(folder: Folder, data: SourceData, below: tuple[Path, ...], mirror: Path) -> SourceImage:
-    ami_id = image_id(folder, data, below[0])
-    if not folder.layer(ami_id).exists():
-        _make_layer(folder, ami_id, data, below, mirror)
-    return SourceImage(
-        ami_id=ami_id,
-        name=data.name,
-        owner_id=data.owner_id,
-        owner_alias=data.owner_alias,
-        creation_date=data.creation_date,
-        architecture="x86_64",
-        root_device="/dev/xvda",
-        default_user="ec2-user",
-        description=data.description,
-        layers=(folder.layer(ami_id), *below),
-        parameters=data.parameters,
-        values=tuple(data.values.items()),
-    )
-
-
-def _make_layer(folder: Folder, ami_id: str, data: SourceData, below: tuple[Path, ...], mirror: Path) -> None:
-    new = folder.images / f".{ami_id}.new"
-    shutil.rmtree(new, ignore_errors=True)
-    upper = new / folder.layer(ami_id).name
-    upper.mkdir(parents=True)
-    # the layer's own mode is that of `/` on the machine
-    upper.chmod(0o755)
-    repositories = (repository_folder(mirror, name).relative_to(mirror) for name in _REPOSITORIES)
-    words = (key_file(mirror).relative_to(mirror), *repositories, "--", *data.install)
-    script = (STANDINS / "source_image.sh").read_text()
-    arguments = " ".join(quote(str(word)) for word in words)
-    layers.run_in(below, upper, f"set -- {arguments}\n{script}", binds={mirror: "/mnt"})
-    new.rename(folder.image(ami_id))
+    def _make_layer(self, image: SourceImage) -> None:
+        folder, mirror = self._folder, build_mirror(self._folder)
+        new = folder.images / f".{image.ami_id}.new"
+        shutil.rmtree(new, ignore_errors=True)
+        upper = new / image.layers[0].name
+        upper.mkdir(parents=True)
+        # the layer's own mode is that of `/` on the machine
+        upper.chmod(0o755)
+        data = image.data
+        repositories = (self._catalog.repository(name).folder for name in data.repositories)
+        words = (key_file(mirror).relative_to(mirror), *repositories, "--", *data.install)
+        script = (STANDINS / _SCRIPTS[image.root]).read_text()
+        arguments = " ".join(quote(str(word)) for word in words)
+        layers.run_in(image.layers[1:], upper, f"set -- {arguments}\n{script}", binds={mirror: "/mnt"})
+        new.rename(folder.image(image.ami_id))

@@ -1,19 +1,17 @@
-"""What the sandbox has in place of vendor packages, as data: read from the TOML files beside this module.
+"""What the sandbox has in place of vendor packages: one version of a stand-in, and what it is made of.
 
 A stand-in has the vendor's name, version and file layout, and no payload. Every one carries a notice that says so.
-Adding a package or a version is adding lines to `standins/packages/*.toml`; no code changes.
+The data lies in `standins/*.toml`, read by `amiforge.sandbox.catalog`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from amiforge.errors import ConfigError
 from amiforge.sandbox import kmod
@@ -24,6 +22,11 @@ STANDINS = Path(__file__).parent / "standins"
 NOTICE = "vendor payloads (kernel, driver, EFA, Lustre, AWS CLI) are stand-ins: names, versions and file layout only"
 
 Arch = Literal["x86_64", "noarch"]
+Format = Literal["rpm", "deb"]
+
+
+def _several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
 
 
 class Strict(BaseModel):
@@ -35,16 +38,24 @@ class Strict(BaseModel):
 class Module(Strict):
     """A kernel module: a name, where it lies, and what `modinfo` says about it."""
 
-    path: str = Field(pattern=r"^/", description="where the .ko file goes")
+    path: str = Field(description="where the .ko file goes")
     facts: dict[str, str] = Field(description="modinfo entries: version, license, …")
     kernel: str = Field("", description="release of its kernel; empty for one that dkms finishes on the machine")
 
+    def content(self, tokens: Mapping[str, str]) -> bytes:
+        """Give the bytes of the .ko file."""
+        facts = {key: filled(value, tokens) for key, value in self.facts.items()}
+        facts["description"] = "stand-in made by the amiforge sandbox, cannot be loaded"
+        return kmod.module(facts, filled(self.kernel, tokens))
+
 
 class Package(Strict):
-    """A package in one of the mirror's repositories. Its texts may hold the @TOKENS@ of `Build.fill`."""
+    """A package in one of the mirror's repositories. Its texts, and its name, may hold the @TOKENS@ of a `Build`."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9+._-]*$")
-    repository: str = Field(description="repository of the mirror that carries it")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9@+._-]*$")
+    repository: Annotated[tuple[str, ...], BeforeValidator(_several)] = Field(
+        min_length=1, description="repository of the mirror that carries it, or several of one kind"
+    )
     versions: tuple[str, ...] = Field(min_length=1, description="version-release, oldest first")
     epoch: int = 0
     arch: Arch = "x86_64"
@@ -66,54 +77,107 @@ class Package(Strict):
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """One version of a package: what becomes one rpm. `mirror` is where the machines find the mirror."""
+    """One version of a package: what becomes one rpm or deb. `mirror` is where the machines find the mirror."""
 
     package: Package
     version: str
     release: str
     mirror: str
+    format: Format = "rpm"
 
     @property
     def name(self) -> str:
-        """Full name, as `rpm -q` prints it: name-version-release.arch."""
-        return f"{self.package.name}-{self.version}-{self.release}.{self.package.arch}"
+        """Full name: `name-version-release.arch` as `rpm -q` prints it, or `name_version-revision_arch` of a deb."""
+        if self.format == "rpm":
+            return f"{self.package.name}-{self.full_version}.{self.package.arch}"
+        return f"{self.package.name}_{self.full_version}_{self.deb_arch}"
+
+    @property
+    def full_version(self) -> str:
+        """Version and release, without the epoch."""
+        return f"{self.version}-{self.release}" if self.release else self.version
+
+    @property
+    def evr(self) -> str:
+        """The version with its epoch, which an rpm always shows and a deb only where there is one."""
+        hidden = self.format == "deb" and not self.package.epoch
+        return self.full_version if hidden else f"{self.package.epoch}:{self.full_version}"
+
+    @property
+    def deb_arch(self) -> str:
+        """Architecture as Debian calls it."""
+        return {"x86_64": "amd64", "noarch": "all"}[self.package.arch]
 
     @property
     def newest(self) -> bool:
         """Whether this is the newest version of its package."""
-        return f"{self.version}-{self.release}" == self.package.versions[-1]
+        return self.full_version == self.package.versions[-1]
 
-    def fill(self, text: str) -> str:
-        """Replace the @TOKENS@ of a text."""
-        tokens = {
+    def tokens(self) -> dict[str, str]:
+        """Give what the @TOKENS@ in texts stand for."""
+        kernel = f"{self.full_version}.{self.package.arch}"
+        if self.format == "deb":
+            # Ubuntu's kernel for EC2: 6.8.0-1024.26~22.04.1 calls itself 6.8.0-1024-aws
+            kernel = f"{self.version}-{self.release.partition('.')[0]}-aws"
+        return {
             "NAME": self.package.name,
             "VERSION": self.version,
             "RELEASE": self.release,
-            "EVR": f"{self.package.epoch}:{self.version}-{self.release}",
-            "KERNEL": f"{self.version}-{self.release}.{self.package.arch}",
+            "EVR": self.evr,
+            "KERNEL": kernel,
             "MIRROR": self.mirror,
             "VERMAGIC_OFFSET": str(kmod.VERMAGIC_OFFSET),
         }
-        for token, value in tokens.items():
-            text = text.replace(f"@{token}@", value)
-        return text
+
+    def fill(self, text: str) -> str:
+        """Replace the @TOKENS@ of a text."""
+        return filled(text, self.tokens())
 
     def files(self) -> Iterator[tuple[str, bytes]]:
         """Give each file of the package: path on the machine and content; the notice comes first."""
-        yield f"/usr/share/doc/{self.package.name}-{self.version}-{self.release}/STAND-IN", notice(self.name).encode()
-        for path, text in self.package.files.items():
-            yield self.fill(path), self.fill(text).encode()
-        for path, name in self.package.copies.items():
-            yield self.fill(path), self.fill((STANDINS / "files" / name).read_text()).encode()
-        for module in self.package.modules:
-            facts = {key: self.fill(value) for key, value in module.facts.items()}
-            facts["description"] = "stand-in made by the amiforge sandbox, cannot be loaded"
-            yield self.fill(module.path), kmod.module(facts, self.fill(module.kernel))
+        folder = f"{self.package.name}-{self.full_version}" if self.format == "rpm" else self.package.name
+        yield f"/usr/share/doc/{folder}/STAND-IN", notice(self.name).encode()
+        yield from contents(self.package.files, self.package.copies, self.package.modules, self.tokens())
 
     def links(self) -> Iterator[tuple[str, str]]:
         """Give each symbolic link of the package: path on the machine and target."""
         for path, target in self.package.links.items():
             yield self.fill(path), self.fill(target)
+
+
+def filled(text: str, tokens: Mapping[str, str]) -> str:
+    """Replace the @TOKENS@ of a text."""
+    for token, value in tokens.items():
+        text = text.replace(f"@{token}@", value)
+    return text
+
+
+def contents(
+    files: Mapping[str, str], copies: Mapping[str, str], modules: tuple[Module, ...], tokens: Mapping[str, str]
+) -> Iterator[tuple[str, bytes]]:
+    """Give path and content of what stand-in data puts somewhere: texts, files of `standins/files`, modules.
+
+    Raises:
+        ConfigError: a file is not there.
+    """
+    for path, text in files.items():
+        yield filled(path, tokens), filled(text, tokens).encode()
+    for path, name in copies.items():
+        yield filled(path, tokens), filled(source(name), tokens).encode()
+    for module in modules:
+        yield filled(module.path, tokens), module.content(tokens)
+
+
+def source(name: str) -> str:
+    """Read a file of `standins/files`.
+
+    Raises:
+        ConfigError: it is not there.
+    """
+    try:
+        return (STANDINS / "files" / name).read_text()
+    except FileNotFoundError:
+        raise ConfigError(f"the sandbox's stand-ins name a file {name}, which is not in standins/files") from None
 
 
 def notice(name: str) -> str:
@@ -122,62 +186,3 @@ def notice(name: str) -> str:
         f"This is a stand-in for {name}, made by the amiforge sandbox.\n"
         "It has the name, version and file layout of the vendor's package and none of its payload.\n"
     )
-
-
-def packages(folder: Path = STANDINS / "packages") -> tuple[Package, ...]:
-    """Read all packages, in file order.
-
-    Raises:
-        ConfigError: a file is not TOML, or an entry has an unknown name or an impossible value.
-    """
-    found: list[Package] = []
-    for path in sorted(folder.glob("*.toml")):
-        found.extend(_package(path, entry) for entry in read_toml(path).get("package", []))
-    return tuple(found)
-
-
-def builds(catalog: tuple[Package, ...], mirror: str) -> Iterator[Build]:
-    """Give one build a version of every package, for machines that find the mirror at an address.
-
-    Raises:
-        ConfigError: a version has no release part.
-    """
-    for package in catalog:
-        for text in package.versions:
-            version, dash, release = text.partition("-")
-            if not dash or "-" in release:
-                raise ConfigError(f"stand-in {package.name}: version {text!r} is not version-release")
-            yield Build(package, version, release, mirror)
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file.
-
-    Raises:
-        ConfigError: it is not TOML; names the file and the place.
-    """
-    try:
-        return tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path.name} is not TOML: {error}", file=str(path)) from None
-
-
-def fingerprint() -> str:
-    """Give a hash over all stand-in data and the code that turns it into packages: changes when a build would."""
-    digest = hashlib.sha256()
-    code = (
-        path
-        for path in Path(__file__).parent.glob("*.py")
-        if path.stem in {"artifacts", "kmod", "mirror", "rpm", "standins"}
-    )
-    for path in sorted((*code, *(path for path in STANDINS.rglob("*") if path.is_file()))):
-        digest.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
-    return digest.hexdigest()
-
-
-def _package(path: Path, entry: dict[str, Any]) -> Package:
-    try:
-        return Package.model_validate(entry)
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors(include_url=False))
-        raise ConfigError(f"{path.name}, package {entry.get('name', '?')}: {problems}", file=str(path)) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -12,15 +13,16 @@ from amiforge.sandbox.layers import freeze
 from amiforge.sandbox.machine import Machine, Seed
 from amiforge.sandbox.sources import SourceImage
 
-#: Size of a source image's only volume, in GiB. Nothing enforces it.
-_SOURCE_SIZE = 20
+#: Makes layers that are not there yet.
+Make = Callable[[Sequence[Path]], None]
 
 
 class BootedMachine:
     """A machine of the sandbox as the API sees it."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, make: Make) -> None:
         self._machine = machine
+        self._make = make
 
     @property
     def alive(self) -> bool:
@@ -28,7 +30,8 @@ class BootedMachine:
         return self._machine.state != "stopped"
 
     def start(self) -> None:
-        """Boot it."""
+        """Boot it, once the layers it stands on are made."""
+        self._make(self._machine.layers)
         self._machine.start()
 
     def stop(self, timeout: float) -> None:
@@ -57,10 +60,11 @@ class BootedMachine:
 
 
 class BootedMachines:
-    """The machines of one sandbox folder."""
+    """The machines of one sandbox folder; `make` makes layers of source images that are not there yet."""
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: Folder, make: Make) -> None:
         self._folder = folder
+        self._make = make
 
     def create(
         self, instance_id: str, layers: tuple[str, ...], *, address: str, user_data: bytes, public_keys: tuple[str, ...]
@@ -69,7 +73,7 @@ class BootedMachines:
         hostname = f"ip-{address.replace('.', '-')}"
         seed = Seed(instance_id, hostname, address, user_data, public_keys)
         paths = [layer_path(self._folder, name) for name in layers]
-        return BootedMachine(Machine.create(self._folder, instance_id, paths, seed))
+        return BootedMachine(Machine.create(self._folder, instance_id, paths, seed), self._make)
 
     def discard(self, image_id: str) -> None:
         """Delete an image's directory."""
@@ -90,16 +94,17 @@ def layer_name(folder: Folder, path: Path) -> str:
 def source_record(folder: Folder, source: SourceImage) -> ImageRecord:
     """Give a source image as a record; its snapshot has the image's own number."""
     snapshot_id = source.ami_id.replace("ami-", "snap-")
+    data = source.data
     return ImageRecord(
         id=source.ami_id,
-        name=source.name,
-        created=datetime.fromisoformat(source.creation_date),
+        name=data.name,
+        created=datetime.fromisoformat(data.creation_date),
         layers=tuple(layer_name(folder, path) for path in source.layers),
-        devices=(Device(source.root_device, snapshot_id, size=_SOURCE_SIZE, iops=3000, throughput=125),),
-        description=source.description,
-        architecture=source.architecture,
+        devices=(Device(source.root_device, snapshot_id, size=data.size, iops=3000, throughput=125),),
+        description=data.description,
+        architecture=data.architecture,
         root_device=source.root_device,
-        owner_id=source.owner_id,
-        owner_alias=source.owner_alias,
+        owner_id=data.owner_id,
+        owner_alias=data.owner_alias,
         public=True,
     )

@@ -14,7 +14,7 @@ from amiforge.sandbox.api.records import ImageRecords
 from amiforge.sandbox.endpoint import Delays, Endpoint
 from amiforge.sandbox.folder import Folder
 from amiforge.sandbox.mirror import mirror_address, mirror_app
-from amiforge.sandbox.sources import SourceImage, source_images
+from amiforge.sandbox.sources import SourceImage, Sources
 
 #: Seconds between two looks at whether to stop serving.
 _POLL = 0.1
@@ -34,10 +34,11 @@ class Serving:
     """
 
     def __init__(self, folder: Folder, port: int, delays: Delays) -> None:
-        sources = source_images(folder)
-        records = tuple(source_record(folder, source) for source in sources)
-        self._account = Account(BootedMachines(folder), ImageRecords(folder.images), Addresses(), records, delays)
-        app = App(self._account, parameters(sources))
+        sources = Sources(folder)
+        records = tuple(source_record(folder, source) for source in sources.images)
+        machines = BootedMachines(folder, sources.make)
+        self._account = Account(machines, ImageRecords(folder.images), Addresses(), records, delays)
+        app = App(self._account, parameters(sources.images))
         mirror = urlsplit(mirror_address(folder))
         api = bind(app, port=port)
         self._servers = (api, bind(mirror_app(folder), mirror.hostname or "", mirror.port or 0))
@@ -54,5 +55,5 @@ class Serving:
 
 def parameters(sources: Sequence[SourceImage]) -> dict[str, str]:
     """Give the public SSM parameters that lead to the source images, and what else their vendors publish."""
-    ids = {name: source.ami_id for source in sources for name in source.parameters}
-    return ids | {name: value for source in sources for name, value in source.values}
+    ids = {name: source.ami_id for source in sources for name in source.data.parameters}
+    return ids | {name: value for source in sources for name, value in source.data.values.items()}

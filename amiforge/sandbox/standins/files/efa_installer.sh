@@ -41,10 +41,11 @@ while [ $# -gt 0 ]; do
 done
 
 here=$(cd "$(dirname "$0")" && pwd) || exit
+carried() { for file in "$here/RPMS/$1"/*.rpm; do basename "$file" .rpm; done; }
 [ "$(id -u)" = 0 ] || { echo "Error: this script must be run as root." >&2; exit 1; }
 if [ -n "$uninstall" ]; then
     echo "= Uninstalling EFA ="
-    for package in $(cat "$here/RPMS/minimal" "$here/RPMS/full"); do
+    for package in $(carried minimal) $(carried full); do
         rpm -q "$package" >/dev/null && rpm -e --nodeps "$package"
     done
     rm -f "$record"
@@ -68,8 +69,8 @@ if [ -z "$skip_kmod" ] && [ ! -d "/usr/src/kernels/$kernel" ]; then
         exit 1
     }
 fi
-wanted=$(cat "$here/RPMS/minimal")
-[ -n "$minimal" ] || wanted="$wanted $(cat "$here/RPMS/full")"
+wanted=$(carried minimal)
+[ -n "$minimal" ] || wanted="$wanted $(carried full)"
 files= names=
 for package in $wanted; do
     case $package in
@@ -79,7 +80,7 @@ for package in $wanted; do
     esac
     names="$names$package "
     # packages newer than the bundle are kept, as the real installer does
-    files="$files $here/RPMS/$package.rpm"
+    files="$files $(echo "$here"/RPMS/*/"$package.rpm")"
 done
 echo
 echo "== Installing EFA packages =="

@@ -1,0 +1,180 @@
+"""The stand-in data: packages, repositories, downloads and source images, read from `standins/*.toml`.
+
+One file a component. `standins/README.md` says how to add something; no code changes for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import Field, ValidationError
+
+from amiforge.errors import ConfigError
+from amiforge.sandbox.artifacts import Artifact
+from amiforge.sandbox.standins import STANDINS, Build, Format, Package, Strict
+
+#: Where in the mirror lies what no machine sees.
+UNSERVED = "unserved"
+
+_CODE = ("artifacts", "catalog", "kmod", "mirror", "pool", "rpm", "signing", "standins")
+
+
+class Repository(Strict):
+    """A package repository of the mirror; without a path, packages that no machine sees as a repository."""
+
+    name: str
+    kind: Format = "rpm"
+    path: str = Field("", description="host and path as the vendor serves it; empty for one that is not served")
+    mirror_lists: tuple[str, ...] = Field((), description="rpm: host and path of each mirror list that names it")
+    suite: str = Field("/", description="deb: suite below dists; / for a repository that is one folder")
+    component: str = Field("main", description="deb: component of the suite")
+    pockets: bool = Field(False, description="deb: whether updates lie in SUITE-updates and SUITE-security")
+    key: str = Field("", description="host and path at which its signing key is served")
+
+    @property
+    def folder(self) -> str:
+        """Where it lies in the mirror."""
+        return self.path or f"{UNSERVED}/{self.name}"
+
+
+class Image(Strict):
+    """A source image as the data describes it: what is installed over the base root, or over another source image."""
+
+    name: str = Field(description="image name, as the vendor's")
+    system: Literal["al2023", "amzn2", "ubuntu2204", "ubuntu2404"] = Field(description="operating system")
+    base: str = Field("", description="name of the source image it is made over; empty for the base root")
+    description: str
+    creation_date: str
+    owner_id: str
+    owner_alias: str = "amazon"
+    architecture: Literal["x86_64"] = "x86_64"
+    user: str = Field("", description="login user; empty for the system's own")
+    root_device: str = Field("", description="name of the root volume; empty for the system's own")
+    size: int = Field(20, description="size of the root volume in GiB; nothing enforces it")
+    parameters: tuple[str, ...] = Field((), description="public SSM parameters that hold its id")
+    values: dict[str, str] = Field({}, description="other public SSM parameters and what they hold")
+    repositories: tuple[str, ...] = Field((), description="repositories of the mirror to install from")
+    install: tuple[str, ...] = Field((), description="packages to install, as dnf or apt-get take them")
+    remove: tuple[str, ...] = Field((), description="packages to remove first, that `base` brought")
+    script: str = Field("", description="sh text that runs in the layer at the end, as root")
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """All stand-in data."""
+
+    packages: tuple[Package, ...]
+    repositories: tuple[Repository, ...]
+    artifacts: tuple[Artifact, ...]
+    images: tuple[Image, ...]
+
+    def repository(self, name: str) -> Repository:
+        """Find a repository.
+
+        Raises:
+            ConfigError: there is none of this name.
+        """
+        return _named(self.repositories, "repository", name)
+
+    def image(self, name: str) -> Image:
+        """Find a source image.
+
+        Raises:
+            ConfigError: there is none of this name.
+        """
+        return _named(self.images, "image", name)
+
+    def builds(self, mirror: str) -> Iterator[Build]:
+        """Give one build a version of every package, for machines that find the mirror at an address.
+
+        Raises:
+            ConfigError: an rpm's version has no release part, a package's repositories are of two kinds, or two
+                packages have the same full name.
+        """
+        names: set[str] = set()
+        for package in self.packages:
+            kinds = {self.repository(name).kind for name in package.repository}
+            if len(kinds) > 1:
+                raise ConfigError(f"stand-in {package.name}: its repositories are of two kinds")
+            for build in _builds(package, mirror, kinds.pop()):
+                if build.name in names:
+                    raise ConfigError(f"two stand-ins are {build.name}", fix="one entry with a list of repositories")
+                names.add(build.name)
+                yield build
+
+    @property
+    def key_paths(self) -> tuple[str, ...]:
+        """Host and path of every signing key that is served."""
+        keys = {repository.key for repository in self.repositories} | {artifact.key for artifact in self.artifacts}
+        return tuple(sorted(keys - {""}))
+
+
+def read_catalog(folder: Path = STANDINS) -> Catalog:
+    """Read all stand-in data, in the order of the files' names.
+
+    Raises:
+        ConfigError: a file is not TOML, or an entry has an unknown name or an impossible value.
+    """
+    files = [(path.name, _read_toml(path)) for path in sorted(folder.glob("*.toml"))]
+    return Catalog(
+        packages=_entries(files, "package", Package),
+        repositories=_entries(files, "repository", Repository),
+        artifacts=_entries(files, "artifact", Artifact),
+        images=_entries(files, "image", Image),
+    )
+
+
+def fingerprint() -> str:
+    """Give a hash over all stand-in data and the code that serves it: changes when the mirror would."""
+    digest = hashlib.sha256()
+    code = (Path(__file__).with_name(f"{name}.py") for name in _CODE)
+    for path in sorted((*code, *(path for path in STANDINS.rglob("*") if path.is_file()))):
+        digest.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+_Named = TypeVar("_Named", Repository, Image)
+_Entry = TypeVar("_Entry", Package, Repository, Artifact, Image)
+
+
+def _named(entries: tuple[_Named, ...], kind: str, name: str) -> _Named:
+    for entry in entries:
+        if entry.name == name:
+            return entry
+    raise ConfigError(f"the sandbox's stand-ins have no {kind} {name!r}")
+
+
+def _builds(package: Package, mirror: str, kind: Format) -> Iterator[Build]:
+    for text in package.versions:
+        version, dash, release = text.rpartition("-")
+        if kind == "rpm" and (not dash or "-" in version):
+            raise ConfigError(f"stand-in {package.name}: version {text!r} is not version-release")
+        # a native Debian package has a version and no revision
+        build = Build(package, version or release, release if dash else "", mirror, kind)
+        named = package.model_copy(update={"name": build.fill(package.name)})
+        yield Build(named, build.version, build.release, mirror, kind)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path.name} is not TOML: {error}", file=str(path)) from None
+
+
+def _entries(files: list[tuple[str, dict[str, Any]]], kind: str, model: type[_Entry]) -> tuple[_Entry, ...]:
+    return tuple(_entry(file, kind, model, entry) for file, data in files for entry in data.get(kind, []))
+
+
+def _entry(file: str, kind: str, model: type[_Entry], entry: dict[str, Any]) -> _Entry:
+    try:
+        return model.model_validate(entry)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors(include_url=False))
+        name = entry.get("name") or entry.get("path") or "?"
+        raise ConfigError(f"{file}, {kind} {name}: {problems}") from None

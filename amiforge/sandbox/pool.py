@@ -1,0 +1,59 @@
+"""Built packages, kept from one state of the stand-in data to the next by a digest of what each is made of."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from amiforge.sandbox import rpm
+from amiforge.sandbox.signing import SigningKey
+from amiforge.sandbox.standins import Build
+
+
+class Pool:
+    """A folder of built packages, signed with one key.
+
+    Args:
+        folder: where they lie, one file a digest.
+        key: signs rpm packages; a deb carries no signature of its own.
+        work: an empty folder for what building needs on the way.
+    """
+
+    def __init__(self, folder: Path, key: SigningKey, work: Path) -> None:
+        self._folder = folder
+        self._key = key
+        self._work = work
+
+    def take(self, wanted: Sequence[Build]) -> dict[str, Path]:
+        """Give where each build lies, by its full name; builds what is missing and forgets what nobody wants.
+
+        Raises:
+            SandboxUnavailable: a program that builds packages is missing.
+            CommandFailed: a package could not be built.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        salt = self._key.fingerprint()
+        places = {build.name: self._folder / f"{digest(build, salt)}.{build.format}" for build in wanted}
+        for name, path in self._build([build for build in wanted if not places[build.name].exists()]).items():
+            path.rename(places[name])
+        for path in set(self._folder.iterdir()) - set(places.values()):
+            path.unlink()
+        return places
+
+    def _build(self, missing: list[Build]) -> dict[str, Path]:
+        rpms = rpm.build_packages([build for build in missing if build.format == "rpm"], self._work / "rpm")
+        if rpms:
+            self._key.sign_rpms(rpms.values())
+        return rpms
+
+
+def digest(build: Build, salt: str) -> str:
+    """Give hex digits that stand for everything a package is made from: the data, files it copies, code, and a salt."""
+    state = hashlib.sha256(salt.encode())
+    for text in (build.format, *(repr(item) for item in build.tokens().items()), build.package.model_dump_json()):
+        state.update(text.encode() + b"\0")
+    for path, content in build.files():
+        state.update(path.encode() + b"\0" + content + b"\0")
+    state.update(Path(__file__).with_name(f"{build.format}.py").read_bytes())
+    return state.hexdigest()[:32]
