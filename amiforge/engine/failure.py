@@ -12,6 +12,7 @@ _SHOWN_LINES = 10
 
 #: The line that a download's script ends with when the content is not what it should be.
 CHECKSUM_MISMATCH = "amiforge: checksum mismatch:"
+_MISMATCH_FIX = "compare both with what the vendor publishes; `amiforge lock --update` records one changed on purpose"
 
 _NO_SPACE = re.compile(
     r"No space left on device|Read-only file system|Disk quota exceeded|disk full|needs \d+.B on the"
@@ -36,9 +37,10 @@ def explain(change: Change, status: int, output: str) -> TaskError:
     if TIMED_OUT in output:
         return LockTimeout(output.partition(TIMED_OUT)[2].strip().splitlines()[0], **lines)
     if CHECKSUM_MISMATCH in output:
-        return ChecksumMismatch(output.partition(CHECKSUM_MISMATCH)[2].strip().splitlines()[0], **lines)
-    if found := _NO_SPACE.search(output):
-        line = next(line.strip() for line in output.splitlines() if found.group() in line)
+        found = output.partition(CHECKSUM_MISMATCH)[2].strip().splitlines()[0]
+        return ChecksumMismatch(found, fix=_MISMATCH_FIX, **lines)
+    if no_space := _NO_SPACE.search(output):
+        line = next(line.strip() for line in output.splitlines() if no_space.group() in line)
         return NoSpace(f"{change.summary}: {line}", fix="make room, or give the builder a larger volume_gib", **lines)
     fix = next((advice for pattern, advice in _FIXES if pattern.search(output)), "")
     return CommandFailed(f"{change.summary} failed with exit status {status}", fix=fix, **lines)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from amiforge.engine.failure import CHECKSUM_MISMATCH
+from amiforge.engine.lockfile import RECORDED_KEY
 from amiforge.engine.query import Answer, Query, QueryKind
 from amiforge.errors import FactUnreadable
 from amiforge.shell import Command, script
@@ -26,26 +27,27 @@ done
 # gpg without a command shows what a file holds, in all versions from 2.0 on; it wants a home, and gets one that goes
 # away. Every primary key in the file would be trusted, so every one of them must be the wanted one.
 _FETCH = rf"""
-url=$1 path=$2 wanted=$3
+url=$1 path=$2 wanted=$3 known_as=$4
 mkdir -p -- "${{path%/*}}" && new=$(umask 077 && mktemp -d -- "${{path%/*}}/.amiforge.XXXXXXXX") || exit
 trap 'rm -rf -- "$new"' EXIT
 trap 'exit 143' HUP INT TERM
-curl -fsSL --proto '=http,https' --retry 5 --connect-timeout 20 --speed-limit 1024 --speed-time 60 \
+case $url in https:*) proto='=https' ;; *) proto='=http,https' ;; esac
+curl -fsSL --proto "$proto" --retry 5 --connect-timeout 20 --speed-limit 1024 --speed-time 60 \
   -o "$new/key" --url "$url" || exit
 grep -q '^{_BEGIN}' "$new/key" || {{ printf '%s is no armored OpenPGP public key\n' "$url" >&2; exit 65; }}
-if [ -n "$wanted" ]; then
-  shown=$(gpg --batch --quiet --homedir "$new" --with-colons --with-fingerprint "$new/key") || exit
-  found=$(printf '%s\n' "$shown" | while IFS=: read -r kind _ _ _ _ _ _ _ _ value _; do
-    case $kind in pub) primary=yes ;; fpr) [ -z "$primary" ] || echo "$value"; primary= ;; esac
-  done)
-  [ -n "$found" ] || {{ printf '%s holds no key\n' "$url" >&2; exit 65; }}
-  for fingerprint in $found; do
-    [ "$fingerprint" = "$wanted" ] || {{
-      printf '{CHECKSUM_MISMATCH} %s: wanted the key %s, got %s\n' "$url" "$wanted" "$fingerprint" >&2; exit 65
-    }}
-  done
-fi
-chmod 0644 "$new/key" && mv -fT -- "$new/key" "$path"
+shown=$(gpg --batch --quiet --homedir "$new" --with-colons --with-fingerprint "$new/key") || exit
+found=$(printf '%s\n' "$shown" | while IFS=: read -r kind _ _ _ _ _ _ _ _ value _; do
+  case $kind in pub) primary=yes ;; fpr) [ -z "$primary" ] || echo "$value"; primary= ;; esac
+done)
+[ -n "$found" ] || {{ printf '%s holds no key\n' "$url" >&2; exit 65; }}
+first=${{wanted:-${{found%%[!0-9A-F]*}}}}
+for fingerprint in $found; do
+  [ "$fingerprint" = "$first" ] || {{
+    printf '{CHECKSUM_MISMATCH} %s: wanted the key %s, got %s\n' "$url" "$first" "$fingerprint" >&2; exit 65
+  }}
+done
+chmod 0644 "$new/key" && mv -fT -- "$new/key" "$path" || exit
+[ -n "$wanted" ] || printf '{RECORDED_KEY} %s %s\n' "$first" "$known_as"
 """
 
 _BLOCK = re.compile(rf"{_BEGIN}(.*?)-----END PGP PUBLIC KEY BLOCK-----", re.DOTALL)
@@ -118,6 +120,9 @@ def key_at(path: str) -> Query[bytes | None]:
     return Query(_KEYS, path)
 
 
-def fetch_key(url: str, path: str, fingerprint: str) -> Command:
-    """Give the command that puts an armored key in place, if it has the fingerprint; an empty one is not checked."""
-    return script(_FETCH, url, path, fingerprint, summary=f"fetch signing key {url}")
+def fetch_key(url: str, path: str, fingerprint: str, known_as: str) -> Command:
+    """Give the command that puts an armored key in place, if it has the fingerprint.
+
+    An empty fingerprint is not checked but recorded, under the address the key is `known_as` when `url` is a mirror's.
+    """
+    return script(_FETCH, url, path, fingerprint, known_as, summary=f"fetch signing key {url}")

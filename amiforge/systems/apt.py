@@ -129,6 +129,9 @@ set -- $(dpkg-query -W -f='${db:Status-Abbrev} ${binary:Package}\n' -- "$@" 2>/d
 [ $# -eq 0 ] || exec apt-mark "$mark" -- "$@"
 """
 
+#: Priorities of apt_preferences(5). 500 is what apt gives by itself; the highest one wins whatever the versions are.
+_USUAL, _PREFERRED, _NEVER = 500, 600, -1
+
 _NO_CANDIDATE = f"{NOT_KNOWN}no repository has it"
 _NOT_FOUND = "dpkg-query: no packages found matching "
 _FIELD_COUNT = 3
@@ -257,6 +260,32 @@ class Apt:
             "Signed-By": self.key_path(repository.id),
         }
         return "".join(f"{key}: {value}\n" for key, value in lines.items())
+
+    def preferences_path(self, repository: str) -> str:
+        """Give a file of apt_preferences(5)."""
+        return f"/etc/apt/preferences.d/{repository}.pref"
+
+    def preferences_text(self, repository: RepositoryOptions) -> str:
+        """Give the priorities of a repository's packages, told by its Release file: its host may be a mirror of many.
+
+        Raises:
+            RecipeError: there is something to say, and it is not known how the Release file names the repository.
+        """
+        if not repository.only and not repository.preferred:
+            return ""
+        if not repository.release:
+            raise RecipeError(
+                f"apt cannot tell the packages of repository {repository.id} from others",
+                fix='give release="o=ORIGIN" or release="l=LABEL", as its Release file says',
+            )
+        named = _pin(
+            " ".join(repository.only) or "*", repository.release, _PREFERRED if repository.preferred else _USUAL
+        )
+        return f"{named}\n{_pin('*', repository.release, _NEVER)}" if repository.only else named
+
+
+def _pin(packages: str, release: str, priority: int) -> str:
+    return f"Package: {packages}\nPin: release {release}\nPin-Priority: {priority}\n"
 
 
 def _row(line: str) -> list[str]:

@@ -126,6 +126,12 @@ class PackageManager(Protocol):
     def repository_text(self, repository: RepositoryOptions) -> str:
         """Give the description of a repository; signatures are always checked."""
 
+    def preferences_path(self, repository: str) -> str:
+        """Give where it lies which packages come from a repository; empty where its description says that too."""
+
+    def preferences_text(self, repository: RepositoryOptions) -> str:
+        """Give which packages come from a repository; empty when there is nothing to say."""
+
 
 @dataclass(frozen=True, slots=True)
 class Holds:
@@ -144,6 +150,9 @@ class RepositoryOptions:
         url: where it is.
         suites: deb only: `noble`, or `/` for a flat repository; `components` and `architectures` likewise.
         settings: further lines, as `(("metadata_expire", "0"),)`.
+        only: names or shell patterns of the packages that may come from it; empty for all.
+        preferred: a package of another repository does not count where this one has it too.
+        release: deb only: how its Release file names it, `o=Docker` or `l=NVIDIA CUDA`.
     """
 
     id: str
@@ -151,6 +160,9 @@ class RepositoryOptions:
     suites: str = "/"
     components: str = ""
     settings: tuple[tuple[str, str], ...] = ()
+    only: tuple[str, ...] = ()
+    preferred: bool = False
+    release: str = ""
 
 
 #: Starts a value that says why an answer could not be had.

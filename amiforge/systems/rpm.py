@@ -36,6 +36,9 @@ _UPDATE = re.compile(
 )
 _UPDATES_AVAILABLE = 100
 
+#: Amazon Linux gives its own repositories priority 10; those that say nothing have 99.
+_FIRST = "1"
+
 _GROUP = re.compile(r"\(([^()\s]+)\)\s*$", re.MULTILINE)
 
 
@@ -117,10 +120,20 @@ class Rpm:
             "baseurl": repository.url,
             "enabled": "1",
             **dict(repository.settings),
+            **({"includepkgs": " ".join(repository.only)} if repository.only else {}),
+            **({"priority": _FIRST} if repository.preferred else {}),
             "gpgcheck": "1",
             "gpgkey": f"file://{self.key_path(repository.id)}",
         }
         return f"[{repository.id}]\n" + "".join(f"{key}={value}\n" for key, value in lines.items())
+
+    def preferences_path(self, repository: str) -> str:
+        """Give nothing: the repository's file says it."""
+        return ""
+
+    def preferences_text(self, repository: RepositoryOptions) -> str:
+        """Give nothing, likewise."""
+        return ""
 
 
 def updates_query(program: str) -> str:

@@ -8,14 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from amiforge.engine.events import KeyRecorded
 from amiforge.engine.failure import explain
+from amiforge.engine.lockfile import recorded
 from amiforge.engine.plan import Planned
 from amiforge.errors import ChecksumMismatch, RecipeError
+from amiforge.resources.file import File
 from amiforge.resources.repository import Repository
 from amiforge.systems import by_name
 from amiforge.systems.apt import Apt
 from amiforge.systems.dnf import Dnf
 from amiforge.systems.system import System
+from amiforge.systems.trust import Trust
 from tests.realshell import ask, converge, differing, run
 from tests.unit.resources.test_signing_key import FINGERPRINT, KEY
 
@@ -37,7 +41,7 @@ DOCKER = Repository(
 
 
 def written(resource: Repository, system: System) -> str:
-    text = resource._file(system).content
+    text = resource._files(system)[""].content
     assert isinstance(text, str)
     return text
 
@@ -121,6 +125,30 @@ def test_everything_that_downloads_comes_from_the_mirror() -> None:
     assert fetch.command.args[0] == "http://127.0.0.9:80/m/yum.repos.neuron.amazonaws.com/KEY.PUB"
 
 
+def test_the_packages_of_a_repository_can_be_narrowed_and_preferred() -> None:
+    resource = replace(DOCKER, only=("docker-ce", "containerd.io*"), preferred=True, release="o=Docker")
+    assert resource._files(NOBLE)["preferences "] == File(
+        "/etc/apt/preferences.d/docker.pref",
+        "Package: docker-ce containerd.io*\nPin: release o=Docker\nPin-Priority: 600\n"
+        "\nPackage: *\nPin: release o=Docker\nPin-Priority: -1\n",
+    )
+    assert {"includepkgs=docker-ce containerd.io*", "priority=1"} <= set(written(resource, AL2023).splitlines())
+    assert set(resource._files(AL2023)) == {""}
+    for gone in (DOCKER, replace(resource, present=False)):
+        assert gone._files(NOBLE)["preferences "].present is False
+
+
+def test_apt_is_told_a_repository_by_its_release_file_not_its_host() -> None:
+    with pytest.raises(RecipeError, match="cannot tell the packages of repository docker"):
+        replace(DOCKER, preferred=True).desired(NOBLE)
+
+
+def test_the_key_in_the_lock_file_wins_over_the_recipes() -> None:
+    locked = replace(AL2023, trust=Trust(fingerprints={NEURON.key_url: "B" * 40}))
+    assert NEURON.desired(locked)["key"] == "B" * 40
+    assert next(NEURON.changes(frozenset({"key"}), locked)).command.args[2] == "B" * 40
+
+
 @pytest.mark.parametrize(
     "build",
     [
@@ -129,6 +157,10 @@ def test_everything_that_downloads_comes_from_the_mirror() -> None:
         lambda: replace(NEURON, url="ftp://x/y"),
         lambda: replace(NEURON, url="https://x/\ngpgcheck=0"),
         lambda: replace(NEURON, key_url="/etc/key"),
+        lambda: replace(NEURON, key_url="http://yum.repos.neuron.amazonaws.com/KEY.PUB"),
+        lambda: replace(NEURON, only=("a b",)),
+        lambda: replace(NEURON, only=("-x",)),
+        lambda: replace(DOCKER, release="o=Docker\nPin-Priority: 1001"),
         lambda: replace(NEURON, key_fingerprint="D42D0685"),
         lambda: replace(NEURON, settings={"gpgcheck": "0"}),
         lambda: replace(NEURON, settings={"GPGKEY": "file:///x"}),
@@ -167,6 +199,9 @@ class AptElsewhere(Apt):
     def repository_path(self, repository: str) -> str:
         return f"{self.folder}/{repository}.sources"
 
+    def preferences_path(self, repository: str) -> str:
+        return f"{self.folder}/{repository}.pref"
+
 
 class Vendor:
     """A folder in place of a host's files, with a curl that copies what the vendor publishes."""
@@ -204,6 +239,13 @@ def test_law(vendor: Vendor, tmp_path: Path) -> None:
     assert differing(planned) == {"type", "content", "owner", "group", "mode", "key"}
     converge(planned, prelude=vendor.prelude)
     assert vendor.plan(NEURON).as_wanted
+
+    narrowed = replace(NEURON, only=("aws-neuronx-*",), preferred=True, release="o=Neuron")
+    assert {key.rpartition(" ")[2] for key in differing(vendor.plan(narrowed))} >= {"content"}
+    converge(vendor.plan(narrowed), prelude=vendor.prelude)
+    assert vendor.plan(narrowed).as_wanted
+    converge(vendor.plan(NEURON), prelude=vendor.prelude)
+    assert vendor.plan(NEURON).as_wanted
     assert vendor.plan(replace(NEURON, key_fingerprint="")).as_wanted
 
     key = Path(vendor.system.os.packages.key_path("neuron"))
@@ -233,6 +275,25 @@ def test_a_key_with_another_fingerprint_is_not_put_in_place(vendor: Vendor, tmp_
     assert isinstance(error, ChecksumMismatch)
     assert FINGERPRINT in error.message
     assert not list((tmp_path / "keys").iterdir())
+
+
+@pytest.mark.shell
+@pytest.mark.subprocesses
+@pytest.mark.skipif(not shutil.which("gpg"), reason="needs gpg")
+def test_a_key_of_which_nothing_is_known_is_recorded_under_its_own_address_and_enforced(vendor: Vendor) -> None:
+    unknown = replace(NEURON, key_fingerprint="")
+    vendor.system = replace(vendor.system, mirror="http://mirror.example")
+    fetch = vendor.plan(unknown).changes[0]
+    assert fetch.job
+    output = run(fetch, prelude=vendor.prelude).stdout.decode()
+    assert [(event.url, event.fingerprint) for event in recorded(output) if isinstance(event, KeyRecorded)] == [
+        (NEURON.key_url, FINGERPRINT)
+    ]
+    vendor.system = replace(vendor.system, trust=Trust(fingerprints={NEURON.key_url: FINGERPRINT}))
+    assert "key" not in differing(vendor.plan(unknown))
+    vendor.system = replace(vendor.system, trust=Trust(fingerprints={NEURON.key_url: "0" * 40}))
+    assert "key" in differing(vendor.plan(unknown))
+    assert run(vendor.plan(unknown).changes[0], prelude=vendor.prelude).status == 65
 
 
 @pytest.mark.shell
