@@ -88,29 +88,31 @@ def _by_id(clients: Clients, ami: str) -> ImageTypeDef:
     except AwsRefused as error:
         if not code(error).startswith("InvalidAMIID"):
             raise
-        raise SourceImageNotFound(error.message).add(**error.lines) from None
+        if code(error) == "InvalidAMIID.Malformed":
+            raise SourceImageNotFound(
+                f"{ami!r} is no image id", fix="write source.ami as ami-0123456789abcdef0"
+            ) from None
+        images = []
     if not images:
         raise SourceImageNotFound(
             f"there is no image {ami} in {clients.region} that this account may use",
-            fix="image ids differ between regions: check --region and source.ami",
+            reason="an image id counts in one region alone; a copy elsewhere has another id",
+            look_up=f"aws ec2 describe-images --image-ids {ami} --include-deprecated --region REGION",
+            fix="give --region where the image is, or leave source.ami out: parameter and name are right in any region",
         )
     return images[0]
 
 
 def _newest(clients: Clients, source: SourceImage) -> ImageTypeDef:
-    """Give the newest image of the name. The owner is never left out: anybody may publish under any name."""
+    """Give the newest image of the name. The owner is never left out: anybody may publish under any name.
+
+    AWS deprecates images within months. One that is named exactly may be; otherwise those count only when there is
+    nothing else, as with the images of an older ParallelCluster.
+    """
     if not source.owner:
         raise SourceImageNotFound(f"no owner is given for the image {source.name!r}", fix="give source.owner")
-    asked: DescribeImagesRequestPaginateTypeDef = {
-        "Owners": [source.owner],
-        "Filters": [
-            {"Name": "name", "Values": [source.name]},
-            {"Name": "architecture", "Values": [source.architecture]},
-            {"Name": "state", "Values": ["available"]},
-        ],
-    }
-    pages = clients.ec2.get_paginator("describe_images").paginate(**asked)
-    images = [image for page in pages for image in page["Images"]]
+    exact = not set(source.name) & set("*?")
+    images = _of_name(clients, source, deprecated=exact) or _of_name(clients, source, deprecated=True)
     if not images:
         raise SourceImageNotFound(
             f"no image of {source.owner} in {clients.region} is named {source.name!r} and is {source.architecture}",
@@ -118,6 +120,20 @@ def _newest(clients: Clients, source: SourceImage) -> ImageTypeDef:
             fix="check source.name, source.owner and --region",
         )
     return max(images, key=lambda image: (image["CreationDate"], image["ImageId"]))
+
+
+def _of_name(clients: Clients, source: SourceImage, *, deprecated: bool) -> list[ImageTypeDef]:
+    asked: DescribeImagesRequestPaginateTypeDef = {
+        "Owners": [source.owner],
+        "IncludeDeprecated": deprecated,
+        "Filters": [
+            {"Name": "name", "Values": [source.name]},
+            {"Name": "architecture", "Values": [source.architecture]},
+            {"Name": "state", "Values": ["available"]},
+        ],
+    }
+    pages = clients.ec2.get_paginator("describe_images").paginate(**asked)
+    return [image for page in pages for image in page["Images"]]
 
 
 def _described(image: ImageTypeDef, source: SourceImage) -> ResolvedImage:

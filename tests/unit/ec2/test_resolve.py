@@ -61,7 +61,7 @@ def test_images_that_are_not_available_or_of_another_architecture_do_not_count(c
         (SourceImage(name="nothing-*", owner="123456789012"), "no image of 123456789012"),
         (SourceImage(parameter=PARAMETER), "there is no parameter /org/ami/base in us-east-1"),
         (SourceImage(ami="ami-0123456789abcdef0"), "ami-0123456789abcdef0"),
-        (SourceImage(ami="nonsense"), "nonsense"),
+        (SourceImage(ami="nonsense"), "'nonsense' is no image id"),
     ],
 )
 def test_what_cannot_be_found_says_what_was_tried_and_what_helps(cloud: Cloud, source: SourceImage, said: str) -> None:
@@ -79,6 +79,47 @@ def test_a_pinned_image_of_the_wrong_architecture_is_refused(cloud: Cloud) -> No
 def test_a_pinned_image_that_is_not_available_is_refused(cloud: Cloud) -> None:
     with pytest.raises(SourceImageNotFound, match="is failed"):
         resolve(cloud.clients, SourceImage(ami=add("broken", state="failed")))
+
+
+class Deprecated:
+    """What EC2 does and moto does not: deprecated images are told of only on request."""
+
+    def __init__(self, cloud: Cloud, *images: str) -> None:
+        self.asked: list[bool] = []
+        self._images = images
+        events: Any = cloud.clients.ec2.meta.events
+        events.register("provide-client-params.ec2.DescribeImages", self._note)
+        events.register_first("after-call.ec2.DescribeImages", self._leave_out)
+
+    def _note(self, params: dict[str, Any], **_: Any) -> None:
+        self.asked.append(params.get("IncludeDeprecated", False))
+
+    def _leave_out(self, parsed: dict[str, Any], **_: Any) -> None:
+        if not self.asked[-1]:
+            parsed["Images"] = [image for image in parsed["Images"] if image["ImageId"] not in self._images]
+
+
+def test_a_deprecated_image_is_found_by_its_exact_name_or_id(cloud: Cloud) -> None:
+    old = add("al2023-ami-2023.1")
+    there = Deprecated(cloud, old)
+    exact = SourceImage(name="al2023-ami-2023.1", owner=MINE.owner)
+    assert resolve(cloud.clients, exact).ami == resolve(cloud.clients, SourceImage(ami=old)).ami == old
+    assert there.asked == [True, True]
+
+
+def test_of_a_name_with_wildcards_deprecated_images_count_when_there_are_no_others(cloud: Cloud) -> None:
+    newest = add("al2023-ami-2023.10", creation_date=datetime(2099, 1, 1, tzinfo=UTC))
+    Deprecated(cloud, newest)
+    assert resolve(cloud.clients, MINE).ami == cloud.source
+    assert resolve(cloud.clients, MINE.model_copy(update={"name": "*2023.10*"})).ami == newest
+
+
+def test_an_id_of_another_region_is_explained(cloud: Cloud) -> None:
+    with pytest.raises(SourceImageNotFound) as caught:
+        resolve(cloud.clients, SourceImage(ami="ami-0123456789abcdef0"))
+    text = caught.value.block()
+    assert "there is no image ami-0123456789abcdef0 in us-east-1" in text
+    assert "--image-ids ami-0123456789abcdef0 --include-deprecated --region" in text
 
 
 def test_root_device_and_size_come_from_the_image(cloud: Cloud) -> None:
