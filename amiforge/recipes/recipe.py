@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
@@ -9,6 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 from amiforge.ec2.builder import Builder
 from amiforge.ec2.source_image import SourceImage
 from amiforge.errors import ConfigError, RecipeError
+from amiforge.recipes import version_sets
+from amiforge.recipes.assumed import assumed
+from amiforge.recipes.version_sets import Pin
+from amiforge.tasks.instance_family import of_arch
 from amiforge.tasks.task import Task
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -41,6 +46,7 @@ class Recipe(BaseModel):
     instances: tuple[str, ...] = Field(
         (), description="instance families the image is for, as p5 or g6e; compatibility is checked for these"
     )
+    allow: tuple[str, ...] = Field((), description="compatibility rules that may be broken, by their ids")
 
     @model_validator(mode="after")
     def _tasks_are_distinct(self) -> Self:
@@ -58,6 +64,8 @@ class Recipe(BaseModel):
     def on(self, os: str = "", architecture: str = "") -> Recipe:
         """Give the recipe for another operating system or architecture; an empty one stays as it is.
 
+        Where an operating system implies a version set, that holds for what the recipe leaves at its default.
+
         Raises:
             RecipeError: it does not exist there; names where it does.
         """
@@ -67,9 +75,25 @@ class Recipe(BaseModel):
         for variant in self.variants:
             if wanted == (variant.source.os, variant.source.architecture):
                 changed = [field for field in ("builder", "tasks") if getattr(variant, field) is not None]
-                return self._with(**{field: getattr(variant, field) for field in ("source", *changed)})
+                return _settled(self._with(**{name: getattr(variant, name) for name in ("source", *changed)}))
         known = ", ".join(f"{source.os} {source.architecture}" for source in self.sources)
         raise RecipeError(f"recipe {self.name} does not exist for {' '.join(wanted)}", fix=f"there are: {known}")
+
+    def with_versions(self, name: str) -> Recipe:
+        """Give the recipe with the versions of a set, as far as it has their tasks: `with_versions("gpu-current")`.
+
+        Raises:
+            ConfigError: there is no such set.
+            RecipeError: the set is made for other operating systems.
+        """
+        found = version_sets.find(name)
+        if self.source.os not in found.systems:
+            raise RecipeError(
+                f"version set {name} is made for {', '.join(found.systems)}, and this is {self.name} on"
+                f" {self.source.os}",
+                fix=f"leave --versions out, or give --os {found.systems[0]}",
+            )
+        return _pinned(self, found.pins)
 
     def task(self, name: str) -> Task:
         """Give a task by its name.
@@ -123,6 +147,26 @@ class Recipe(BaseModel):
             return Recipe(**{name: fields.get(name, getattr(self, name)) for name in Recipe.model_fields})
         except ValidationError as error:
             raise RecipeError(explain(error, self.name)) from None
+
+
+def _settled(recipe: Recipe) -> Recipe:
+    """Leave out instances of another architecture, and take the versions that the operating system implies."""
+    found = version_sets.implied(recipe.source.os)
+    pins = [pin for pin in found.pins if _at_default(recipe, pin)] if found else []
+    instances = of_arch(recipe.instances, assumed(recipe.source).arch)
+    return _pinned(recipe.model_copy(update={"instances": instances}), pins)
+
+
+def _at_default(recipe: Recipe, pin: Pin) -> bool:
+    tasks = [task for task in recipe.tasks if task.name() == pin.task]
+    return all(getattr(task, pin.option) == type(task).model_fields[pin.option].default for task in tasks)
+
+
+def _pinned(recipe: Recipe, pins: Iterable[Pin]) -> Recipe:
+    for task in recipe.tasks:
+        options = {pin.option: pin.value for pin in pins if pin.task == task.name()}
+        recipe = recipe.with_options(task.name(), **options) if options else recipe
+    return recipe
 
 
 def explain(error: ValidationError, prefix: str) -> str:

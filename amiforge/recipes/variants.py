@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from amiforge.ec2.builder import GRAVITON, Builder
 from amiforge.ec2.source_image import SourceImage
-from amiforge.recipes.outline import assumed
+from amiforge.recipes.assumed import assumed
 from amiforge.recipes.recipe import Variant
 from amiforge.tasks.platform import platform
 from amiforge.tasks.task import Task
