@@ -39,7 +39,7 @@ def ec2(config: Config, listener: Listener, *, sandbox: bool) -> Iterator[Where]
 
     from amiforge.sandbox.folder import Folder
     from amiforge.sandbox.lifecycle import session
-    from amiforge.sandbox.mirror import digests
+    from amiforge.sandbox.mirror import digests, fingerprints
     from amiforge.sandbox.standins import NOTICE
 
     started = time.monotonic()
@@ -48,7 +48,8 @@ def ec2(config: Config, listener: Listener, *, sandbox: bool) -> Iterator[Where]
         listener(StepFinished(step="use sandbox", seconds=time.monotonic() - started, detail=endpoint.url))
         aws = config.aws.model_copy(update={"endpoint_url": endpoint.url, "region": endpoint.region, "profile": ""})
         engine = config.engine.model_copy(update={"mirror": endpoint.mirror_url})
-        yield Where(aws, engine, Trust(digests(Folder.default())), listener)
+        folder = Folder.default()
+        yield Where(aws, engine, Trust(digests(folder), fingerprints(folder)), listener)
 
 
 def trusted(config: Config, listener: Listener) -> tuple[Trust, Listener]:

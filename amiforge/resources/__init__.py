@@ -15,6 +15,7 @@ from amiforge.resources.packages import Packages, Updates
 from amiforge.resources.reboot import RebootIfNeeded
 from amiforge.resources.repository import Repository
 from amiforge.resources.service import Service
+from amiforge.resources.signature import Signature
 from amiforge.resources.symlink import Symlink
 from amiforge.resources.sysctl import Sysctl
 from amiforge.resources.user import Group, User
@@ -36,6 +37,7 @@ __all__ = [
     "Run",
     "RunAlways",
     "Service",
+    "Signature",
     "Symlink",
     "Sysctl",
     "Updates",

@@ -15,6 +15,7 @@ from amiforge.engine.query import Query, Replies
 from amiforge.engine.resource import Change, Resource, State
 from amiforge.errors import RecipeError
 from amiforge.resources.file_state import AbsolutePath, FileState, look_at
+from amiforge.resources.signature import CHECK_SIGNATURE, Signature
 from amiforge.resources.strict import STRICT
 from amiforge.shell import script
 from amiforge.systems.system import System
@@ -27,10 +28,12 @@ CONNECT_TIMEOUT = 20
 SILENCE = 60
 TRIES = 5
 
-# A second run while the first one is under way does no harm: each has its own file, and the same content gets the name.
-# An answer 4xx, other than 408 and 429, will be the same the next time. wget does not tell which one it got.
+# A second run while the first one is under way does no harm: each has files of its own, and the same content gets the
+# name. An answer 4xx, other than 408 and 429, will be the same the next time; wget does not tell which one it got. What
+# is asked for by https is not redirected to http.
 _DOWNLOAD = rf"""
-url=$1 path=$2 sum=$3 mode=$4
+{CHECK_SIGNATURE}
+url=$1 path=$2 sum=$3 mode=$4 known_as=$5 signature=$6 key=$7 signer_wanted=$8 key_known_as=$9
 check() {{
   [ -n "$sum" ] || return 0
   found=$(sha256sum <"$1") && found=${{found%% *}} && [ "$found" = "$sum" ]
@@ -38,36 +41,44 @@ check() {{
 [ ! -f "$path" ] || [ -z "$sum" ] || ! check "$path" || exec chmod -- "$mode" "$path"
 directory=${{path%/*}}
 mkdir -p -- "${{directory:-/}}" || exit
-new=$(umask 077 && mktemp -- "$directory/.amiforge.XXXXXXXX") || exit
-trap 'rm -f -- "$new"' EXIT
+work=$(umask 077 && mktemp -d -- "$directory/.amiforge.XXXXXXXX") || exit
+trap 'rm -rf -- "$work"' EXIT
 trap 'exit 143' HUP INT TERM
 fetch() {{
   code=
+  case $1 in https:*) protocols='=https' ;; *) protocols='=http,https' ;; esac
   if command -v curl >/dev/null 2>&1; then
-    code=$(curl -fsSL --proto '=http,https' --connect-timeout {CONNECT_TIMEOUT} --speed-limit 1024 \
-      --speed-time {SILENCE} -w '%{{http_code}}' -o "$new" --url "$url")
+    code=$(curl -fsSL --proto "$protocols" --connect-timeout {CONNECT_TIMEOUT} --speed-limit 1024 \
+      --speed-time {SILENCE} -w '%{{http_code}}' -o "$2" --url "$1")
   elif command -v wget >/dev/null 2>&1; then
-    wget -nv --tries=1 --timeout={SILENCE} -O "$new" -- "$url"
+    wget -nv --tries=1 --timeout={SILENCE} -O "$2" -- "$1"
   else
     echo 'neither curl nor wget is installed' >&2
     exit 127
   fi
 }}
-attempt=1
-until fetch; do
-  status=$?
-  case $code in 408|429) ;; 4??) attempt={TRIES};; esac
-  [ "$attempt" -lt {TRIES} ] || {{ printf 'cannot download %s (exit %s %s)\n' "$url" "$status" "$code" >&2; exit 1; }}
-  printf 'attempt %s to download %s failed, trying again in %s s\n' "$attempt" "$url" "$attempt"
-  sleep "$attempt"
-  attempt=$((attempt + 1))
-done
-check "$new" || {{
+download() {{
+  attempt=1
+  until fetch "$1" "$2"; do
+    status=$?
+    case $code in 408|429) ;; 4??) attempt={TRIES};; esac
+    [ "$attempt" -lt {TRIES} ] || {{ printf 'cannot download %s (exit %s %s)\n' "$1" "$status" "$code" >&2; exit 1; }}
+    printf 'attempt %s to download %s failed, trying again in %s s\n' "$attempt" "$1" "$attempt"
+    sleep "$attempt"
+    attempt=$((attempt + 1))
+  done
+}}
+download "$url" "$work/new"
+check "$work/new" || {{
   printf '{CHECKSUM_MISMATCH} %s: wanted sha256 %s, got %s\n' "$url" "$sum" "$found" >&2
   exit {MISMATCH_STATUS}
 }}
-chmod -- "$mode" "$new" && mv -fT -- "$new" "$path" || exit
-[ -n "$sum" ] || {{ found=$(sha256sum <"$path") && printf '{RECORDED} %s %s\n' "${{found%% *}}" "$5"; }}
+if [ -n "$signature" ]; then
+  download "$signature" "$work/signature" && download "$key" "$work/key" || exit
+  check_signature "$work/new" "$work/signature" "$work/key" "$signer_wanted" "$work" "$key_known_as" || exit
+fi
+chmod -- "$mode" "$work/new" && mv -fT -- "$work/new" "$path" || exit
+[ -n "$sum" ] || {{ found=$(sha256sum <"$path") && printf '{RECORDED} %s %s\n' "${{found%% *}}" "$known_as"; }}
 """
 
 
@@ -92,7 +103,9 @@ class Artifact(Resource):
     Attributes:
         url: where it comes from.
         path: where it goes; with the version in its name, so that another version is another file.
-        sha256: digest of the content in hex; a digest recorded on first use wins. Empty accepts what comes.
+        sha256: digest of the content in hex; one in amiforge.lock wins. Empty accepts what comes on first use, which
+            amiforge.lock records and enforces from then on.
+        signature: checked too, before the file gets its name; takes gpg on the host.
         executable: mode 0755 instead of 0644.
         timeout: seconds the download may take, tries included.
     """
@@ -100,6 +113,7 @@ class Artifact(Resource):
     url: Annotated[str, AfterValidator(_url)]
     path: AbsolutePath
     sha256: Annotated[str, AfterValidator(_digest)] = ""
+    signature: Signature | None = None
     executable: bool = False
     timeout: float = 3600
 
@@ -135,6 +149,12 @@ class Artifact(Resource):
         """Download it, unless what is there has the right digest and only its mode differs."""
         summary = f"download {self.url}"
         digest = system.digest(self.url, self.sha256)
-        source = system.mirrored(self.url)
-        download = script(_DOWNLOAD, source, self.path, digest, self.mode, self.url, summary=summary)
-        yield Change(summary, download, job=True, timeout=self.timeout, prefetch=True)
+        words = (system.mirrored(self.url), self.path, digest, self.mode, self.url, *self._signature(system))
+        yield Change(summary, script(_DOWNLOAD, *words, summary=summary), job=True, timeout=self.timeout, prefetch=True)
+
+    def _signature(self, system: System) -> tuple[str, str, str, str]:
+        signed = self.signature
+        if signed is None:
+            return "", "", "", ""
+        wanted = system.fingerprint(signed.key_url, signed.key_fingerprint)
+        return system.mirrored(signed.url), system.mirrored(signed.key_url), wanted, signed.key_url

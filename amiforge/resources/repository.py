@@ -13,6 +13,7 @@ from amiforge.engine.query import Query, Replies
 from amiforge.engine.resource import Change, Resource, State, Value
 from amiforge.errors import RecipeError
 from amiforge.resources.file import File
+from amiforge.resources.signature import as_fingerprint, as_key_url
 from amiforge.resources.signing_key import fetch_key, fingerprints, key_at
 from amiforge.resources.strict import STRICT
 from amiforge.systems.package_manager import RepositoryOptions
@@ -36,19 +37,6 @@ def _url(given: str) -> str:
     if not _URL.fullmatch(given):
         raise RecipeError(f"{given!r} is no address of a repository", fix="write it as https://host/path")
     return given
-
-
-def _key_url(given: str) -> str:
-    if not re.fullmatch(r"https://[^\s/]+/[\x21-\x7e]+", given):
-        raise RecipeError(f"{given!r} is no address of a signing key", fix="write it as https://host/path")
-    return given
-
-
-def _fingerprint(given: str) -> str:
-    digits = given.replace(" ", "").upper()
-    if digits and not re.fullmatch(r"[0-9A-F]{40}", digits):
-        raise RecipeError(f"{given!r} is no fingerprint of a key", fix="give all 40 hexadecimal digits")
-    return digits
 
 
 def _line(given: str) -> str:
@@ -100,8 +88,8 @@ class Repository(Resource):
 
     id: Annotated[str, AfterValidator(_id)]
     url: Annotated[str, AfterValidator(_url)]
-    key_url: Annotated[str, AfterValidator(_key_url)]
-    key_fingerprint: Annotated[str, AfterValidator(_fingerprint)] = ""
+    key_url: Annotated[str, AfterValidator(as_key_url)]
+    key_fingerprint: Annotated[str, AfterValidator(as_fingerprint)] = ""
     suites: Annotated[str, AfterValidator(_line)] = ""
     components: Annotated[str, AfterValidator(_line)] = ""
     settings: Annotated[Settings, AfterValidator(_settings)] = ()

@@ -16,7 +16,7 @@ from amiforge.host.wait import wait_for_ssh
 from amiforge.recipes import eks_gpu
 from amiforge.recipes.recipe import Recipe
 from amiforge.sandbox.folder import Folder
-from amiforge.sandbox.mirror import digests, mirror_address
+from amiforge.sandbox.mirror import digests, fingerprints, mirror_address
 from amiforge.settings import EngineSettings
 from amiforge.systems.trust import Trust
 from amiforge.verify.runner import verify
@@ -59,7 +59,7 @@ class Bench:
 
     @property
     def trust(self) -> Trust:
-        return Trust(digests(self.folder))
+        return Trust(digests(self.folder), fingerprints(self.folder))
 
     @property
     def settings(self) -> EngineSettings:
