@@ -14,7 +14,7 @@ from amiforge.errors import RecipeError
 from amiforge.resources.strict import STRICT
 
 #: Defines `check_signature FILE SIGNATURE KEY WANTED HOME KNOWN_AS`: whether the key with the WANTED fingerprint, any
-#: when it is empty, made the signature of the file from `$url`. A fingerprint that nobody knew is printed, to be recorded.
+#: when it is empty, made the signature of the file from `$url`. Prints, for the record, a fingerprint nobody knew.
 #:
 #: gpg makes a keyring of the key rather than importing it: the gnupg2-minimal of Amazon Linux 2023 has neither gpgv nor
 #: gpg-agent, and an import without an agent fails. Amazon Linux 2 has GnuPG 2.0, so newer options are out.
