@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -16,12 +16,12 @@ from pydantic import Field, ValidationError
 
 from amiforge.errors import ConfigError
 from amiforge.sandbox.artifacts import Artifact
-from amiforge.sandbox.standins import STANDINS, Build, Format, Package, Strict
+from amiforge.sandbox.standins import STANDINS, Build, Format, Origin, Package, Strict
 
 #: Where in the mirror lies what no machine sees.
 UNSERVED = "unserved"
 
-_CODE = ("artifacts", "catalog", "kmod", "mirror", "pool", "rpm", "signing", "standins")
+_CODE = ("artifacts", "catalog", "deb", "kmod", "mirror", "pool", "rpm", "signing", "standins")
 
 
 class Repository(Strict):
@@ -34,12 +34,30 @@ class Repository(Strict):
     suite: str = Field("/", description="deb: suite below dists; / for a repository that is one folder")
     component: str = Field("main", description="deb: component of the suite")
     pockets: bool = Field(False, description="deb: whether updates lie in SUITE-updates and SUITE-security")
+    origin: str = Field("amiforge sandbox", description="deb: Origin of its Release file, which pins go by")
+    label: str = Field("", description="deb: Label of its Release file; empty for the origin")
     key: str = Field("", description="host and path at which its signing key is served")
 
     @property
     def folder(self) -> str:
         """Where it lies in the mirror."""
         return self.path or f"{UNSERVED}/{self.name}"
+
+    @property
+    def flat(self) -> bool:
+        """Whether packages and index lie in the folder itself."""
+        return self.kind == "rpm" or self.suite == "/"
+
+    def suites(self, members: Sequence[Build]) -> dict[str, list[Build]]:
+        """Give the suites of a deb repository and what each holds."""
+        if self.kind == "rpm":
+            return {}
+        suites: dict[str, list[Build]] = {self.suite: []}
+        if self.pockets:
+            suites |= {f"{self.suite}-updates": [], f"{self.suite}-security": []}
+        for build in members:
+            suites[self.suite + (build.pocket if self.pockets else "")].append(build)
+        return suites
 
 
 class Image(Strict):
@@ -53,7 +71,7 @@ class Image(Strict):
     owner_id: str
     owner_alias: str = "amazon"
     architecture: Literal["x86_64"] = "x86_64"
-    user: str = Field("", description="login user; empty for the system's own")
+    user: str = Field("", pattern=r"^[a-z0-9_-]*$", description="login user; empty for the system's own")
     root_device: str = Field("", description="name of the root volume; empty for the system's own")
     size: int = Field(20, description="size of the root volume in GiB; nothing enforces it")
     parameters: tuple[str, ...] = Field((), description="public SSM parameters that hold its id")
@@ -89,8 +107,8 @@ class Catalog:
         """
         return _named(self.images, "image", name)
 
-    def builds(self, mirror: str) -> Iterator[Build]:
-        """Give one build a version of every package, for machines that find the mirror at an address.
+    def builds(self, origin: Origin) -> Iterator[Build]:
+        """Give one build a version of every package.
 
         Raises:
             ConfigError: an rpm's version has no release part, a package's repositories are of two kinds, or two
@@ -101,7 +119,7 @@ class Catalog:
             kinds = {self.repository(name).kind for name in package.repository}
             if len(kinds) > 1:
                 raise ConfigError(f"stand-in {package.name}: its repositories are of two kinds")
-            for build in _builds(package, mirror, kinds.pop()):
+            for build in _builds(package, origin, kinds.pop()):
                 if build.name in names:
                     raise ConfigError(f"two stand-ins are {build.name}", fix="one entry with a list of repositories")
                 names.add(build.name)
@@ -122,7 +140,7 @@ def read_catalog(folder: Path = STANDINS) -> Catalog:
     """
     files = [(path.name, _read_toml(path)) for path in sorted(folder.glob("*.toml"))]
     return Catalog(
-        packages=_entries(files, "package", Package),
+        packages=_entries([(name, _by_repository(data)) for name, data in files], "package", Package),
         repositories=_entries(files, "repository", Repository),
         artifacts=_entries(files, "artifact", Artifact),
         images=_entries(files, "image", Image),
@@ -149,15 +167,15 @@ def _named(entries: tuple[_Named, ...], kind: str, name: str) -> _Named:
     raise ConfigError(f"the sandbox's stand-ins have no {kind} {name!r}")
 
 
-def _builds(package: Package, mirror: str, kind: Format) -> Iterator[Build]:
+def _builds(package: Package, origin: Origin, kind: Format) -> Iterator[Build]:
     for text in package.versions:
         version, dash, release = text.rpartition("-")
         if kind == "rpm" and (not dash or "-" in version):
             raise ConfigError(f"stand-in {package.name}: version {text!r} is not version-release")
         # a native Debian package has a version and no revision
-        build = Build(package, version or release, release if dash else "", mirror, kind)
+        build = Build(package, version or release, release if dash else "", origin, kind)
         named = package.model_copy(update={"name": build.fill(package.name)})
-        yield Build(named, build.version, build.release, mirror, kind)
+        yield Build(named, build.version, build.release, origin, kind)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -165,6 +183,18 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text())
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path.name} is not TOML: {error}", file=str(path)) from None
+
+
+def _by_repository(data: dict[str, Any]) -> dict[str, Any]:
+    """Turn each package whose versions are a table by repository into one package a repository."""
+    packages: list[dict[str, Any]] = []
+    for entry in data.get("package", []):
+        versions = entry.get("versions")
+        if isinstance(versions, dict):
+            packages += [{**entry, "repository": name, "versions": versions[name]} for name in versions]
+        else:
+            packages.append(entry)
+    return {"package": packages}
 
 
 def _entries(files: list[tuple[str, dict[str, Any]]], kind: str, model: type[_Entry]) -> tuple[_Entry, ...]:

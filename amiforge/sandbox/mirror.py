@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from amiforge.sandbox import rpm
+from amiforge.sandbox import deb, rpm
 from amiforge.sandbox.artifacts import Artifact, document
 from amiforge.sandbox.catalog import UNSERVED, Catalog, Repository, fingerprint, read_catalog
 from amiforge.sandbox.folder import Folder
 from amiforge.sandbox.pool import Pool
 from amiforge.sandbox.process import locked
 from amiforge.sandbox.signing import SigningKey
-from amiforge.sandbox.standins import Build
+from amiforge.sandbox.standins import Build, Origin
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 WsgiApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
@@ -154,34 +154,37 @@ def _document(root: Path, path: str) -> Path | None:
 
 
 def _fill(mirror: Path, catalog: Catalog, address: str, pool: Pool, key: SigningKey) -> None:
-    wanted = list(catalog.builds(address))
-    built = _lay_out(mirror, catalog, wanted, pool.take(wanted))
+    public = key.public()
     for path in (_KEY, *catalog.key_paths):
-        _write(mirror / path, key.public().encode())
+        _write(mirror / path, public.encode())
+    wanted = list(catalog.builds(Origin(address, public)))
+    kept = pool.take(wanted)
+    built: dict[str, Path] = {}
     for repository in catalog.repositories:
-        _fill_repository(mirror, repository, [build for build in wanted if repository.name in build.package.repository])
+        members = [build for build in wanted if repository.name in build.package.repository]
+        built |= _fill_repository(mirror, repository, members, kept, key)
         for path in repository.mirror_lists:
             _write(mirror / path, f"{address}/{repository.path}/\n".encode())
     for artifact in catalog.artifacts:
         _fill_artifact(mirror, artifact, address, built, key)
 
 
-def _lay_out(mirror: Path, catalog: Catalog, wanted: Sequence[Build], built: Mapping[str, Path]) -> dict[str, Path]:
-    """Put each package where its repositories have it, and give one such place a package."""
-    places: dict[str, Path] = {}
-    for build in wanted:
-        for name in build.package.repository:
-            place = mirror / catalog.repository(name).folder / f"{build.name}.{build.format}"
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.hardlink_to(built[build.name])
-            places[build.name] = place
-    return places
-
-
-def _fill_repository(mirror: Path, repository: Repository, members: Sequence[Build]) -> None:
+def _fill_repository(
+    mirror: Path, repository: Repository, members: Sequence[Build], kept: Mapping[str, Path], key: SigningKey
+) -> dict[str, Path]:
+    """Put packages and their index into a repository, and give where each package lies."""
     folder = mirror / repository.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    rpm.build_repository(folder, members)
+    place = folder if repository.flat else folder / "pool" / repository.name
+    place.mkdir(parents=True, exist_ok=True)
+    places = {build.name: place / f"{build.name}.{build.format}" for build in members}
+    for name, path in places.items():
+        path.hardlink_to(kept[name])
+    if repository.kind == "rpm":
+        rpm.build_repository(folder, members)
+    for pocket, inside in repository.suites(members).items():
+        suite = deb.Suite(pocket, repository.component, repository.origin, repository.label or repository.origin)
+        deb.build_suite(folder, suite, [(build, places[build.name]) for build in inside], key)
+    return places
 
 
 def _fill_artifact(mirror: Path, artifact: Artifact, address: str, built: Mapping[str, Path], key: SigningKey) -> None:

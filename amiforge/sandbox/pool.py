@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from amiforge.sandbox import rpm
+from amiforge.sandbox import deb, rpm
 from amiforge.sandbox.signing import SigningKey
 from amiforge.sandbox.standins import Build
 
@@ -42,10 +42,14 @@ class Pool:
         return places
 
     def _build(self, missing: list[Build]) -> dict[str, Path]:
-        rpms = rpm.build_packages([build for build in missing if build.format == "rpm"], self._work / "rpm")
-        if rpms:
-            self._key.sign_rpms(rpms.values())
-        return rpms
+        built = rpm.build_packages([build for build in missing if build.format == "rpm"], self._work / "rpm")
+        if built:
+            self._key.sign_rpms(built.values())
+        for build in missing:
+            if build.format == "deb":
+                built[build.name] = self._work / f"{build.name}.deb"
+                deb.build_package(build, built[build.name])
+        return built
 
 
 def digest(build: Build, salt: str) -> str:

@@ -1,7 +1,7 @@
 """Base roots: cached Debian file systems that boot fast, with real package managers.
 
-A base is described by a directory in `bases/`: `packages` (one a line), `setup.sh` (runs in the new root first),
-`files/` (copied into it) and `finish.sh` (runs last).
+A base is described by a directory in `bases/`: `packages` (one a line), `files/` (copied into the new root) and
+`finish.sh` (runs last). What `bases/common` has of each comes before the base's own, and its `setup.sh` first of all.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from amiforge.errors import CommandFailed, SandboxUnavailable
@@ -17,6 +18,7 @@ from amiforge.sandbox.layers import TIED
 from amiforge.sandbox.process import locked
 
 BASES = Path(__file__).parent / "bases"
+COMMON = BASES / "common"
 SUITE = "bookworm"
 # Documentation and translations are a third of the size and nothing on an image needs them.
 DPKG_OPTIONS = tuple(f"path-exclude=/usr/share/{part}/*" for part in ("man", "doc", "info", "locale"))
@@ -34,9 +36,8 @@ def build_root(folder: Folder, name: str = "debian-rpm") -> Path:
         SandboxUnavailable: there is no base of this name.
         CommandFailed: a package could not be fetched or installed.
     """
-    base = BASES / name
-    if not base.is_dir():
-        names = ", ".join(sorted(path.name for path in BASES.iterdir()))
+    if name not in base_names():
+        names = ", ".join(base_names())
         raise SandboxUnavailable(f"there is no sandbox root named {name!r}: choose one of {names}")
     root = root_path(folder, name)
     folder.roots.mkdir(parents=True, exist_ok=True)
@@ -44,22 +45,28 @@ def build_root(folder: Folder, name: str = "debian-rpm") -> Path:
         if not root.exists():
             new = folder.roots / f".{name}.new"
             shutil.rmtree(new, ignore_errors=True)
-            _make(base, new)
+            _make((COMMON, BASES / name), new)
             new.rename(root)
     return root
 
 
+def base_names() -> tuple[str, ...]:
+    """Name the base roots there are."""
+    return tuple(sorted(path.name for path in BASES.iterdir() if path != COMMON))
+
+
 def root_path(folder: Folder, name: str) -> Path:
     """Give where the base root `name` lies, made or not."""
-    return folder.roots / f"{name}-{digest(BASES / name)}"
+    return folder.roots / f"{name}-{digest(COMMON, BASES / name)}"
 
 
-def digest(base: Path) -> str:
+def digest(*parts: Path) -> str:
     """Give 12 hex digits that stand for everything a root is made from, apart from the archive's state."""
     state = hashlib.sha256(repr((SUITE, DPKG_OPTIONS)).encode())
-    for path in sorted(base.rglob("*")):
-        if path.is_file():
-            state.update(repr((str(path.relative_to(base)), path.read_bytes())).encode())
+    for part in parts:
+        for path in sorted(part.rglob("*")):
+            if path.is_file():
+                state.update(repr((str(path.relative_to(part)), path.read_bytes())).encode())
     return state.hexdigest()[:12]
 
 
@@ -78,21 +85,27 @@ def reaching_options(apt_config: str) -> str:
     return "".join(f"{line}\n" for line in apt_config.splitlines() if line.startswith(REACHING))
 
 
-def _make(base: Path, root: Path) -> None:
+def _make(parts: Sequence[Path], root: Path) -> None:
     # This machine reaches an archive in the way its administrator set up; a root is fetched in the same way.
     columns = "$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN) $(CODENAME)"
     sources = debian_sources(_run("apt-get", "indextargets", "--format", columns, "Created-By: Packages"))
     options = root.with_suffix(".apt.conf")
     options.write_text(reaching_options(_run("apt-config", "dump")))
-    include = ",".join((base / "packages").read_text().split())
+    include = ",".join(word for part in parts for word in (part / "packages").read_text().split())
     flags = ["--mode=root", "--variant=minbase", f"--include={include}", f"--aptopt={options}"]
     flags += [f"--dpkgopt={option}" for option in DPKG_OPTIONS]
     # Without sources, mmdebstrap knows Debian's own.
     _run(*TIED, "mmdebstrap", *flags, SUITE, str(root), *["-"] * bool(sources), stdin=sources)
     options.unlink()
     inside = [*TIED, "chroot", str(root), "sh", "-eu", "-s"]
-    _run(*inside, stdin=(base / "setup.sh").read_text())
-    files = base / "files"
+    _run(*inside, stdin=(COMMON / "setup.sh").read_text())
+    for part in parts:
+        _copy_files(part / "files", root)
+    for part in parts:
+        _run(*inside, stdin=(part / "finish.sh").read_text())
+
+
+def _copy_files(files: Path, root: Path) -> None:
     for path in sorted(files.rglob("*")):
         target = root / path.relative_to(files)
         if path.is_dir():
@@ -100,7 +113,6 @@ def _make(base: Path, root: Path) -> None:
         else:
             shutil.copyfile(path, target)
             target.chmod(0o644)
-    _run(*inside, stdin=(base / "finish.sh").read_text())
 
 
 def _run(*command: str, stdin: str = "") -> str:

@@ -20,7 +20,7 @@ from amiforge.sandbox.mirror import build_mirror, key_file, mirror_address
 from amiforge.sandbox.pool import digest
 from amiforge.sandbox.process import locked
 from amiforge.sandbox.root import build_root, root_path
-from amiforge.sandbox.standins import STANDINS
+from amiforge.sandbox.standins import STANDINS, Origin
 from amiforge.shell import quote
 
 _ROOTS = {"al2023": "debian-rpm", "amzn2": "debian-rpm", "ubuntu2204": "debian-apt", "ubuntu2404": "debian-apt"}
@@ -92,14 +92,23 @@ class Sources:
 
     def _id(self, data: Image, below: Path) -> str:
         """Give the id of a source image: the same one as long as it would be made in the same way."""
-        script = (STANDINS / _SCRIPTS[_ROOTS[data.system]]).read_text()
+        script = self._script(_ROOTS[data.system])
         packages = [self._digests[name] for name in data.repositories]
         recipe = json.dumps([data.model_dump(), script, packages, below.parent.name, below.name])
         return f"ami-{hashlib.sha256(recipe.encode()).hexdigest()[:17]}"
 
+    def _script(self, root: str) -> str:
+        return (STANDINS / _SCRIPTS[root]).read_text()
+
+    def _place(self, name: str) -> str:
+        repository = self._catalog.repository(name)
+        if repository.kind == "rpm":
+            return repository.folder
+        return f"{repository.folder} {repository.suite} {'' if repository.flat else repository.component}".strip()
+
     def _repository_digests(self) -> dict[str, str]:
         states = {repository.name: hashlib.sha256() for repository in self._catalog.repositories}
-        for build in self._catalog.builds(mirror_address(self._folder)):
+        for build in self._catalog.builds(Origin(mirror_address(self._folder))):
             state = digest(build, "").encode()
             for name in build.package.repository:
                 states[name].update(state)
@@ -114,9 +123,17 @@ class Sources:
         # the layer's own mode is that of `/` on the machine
         upper.chmod(0o755)
         data = image.data
-        repositories = (self._catalog.repository(name).folder for name in data.repositories)
-        words = (key_file(mirror).relative_to(mirror), *repositories, "--", *data.install)
-        script = (STANDINS / _SCRIPTS[image.root]).read_text()
-        arguments = " ".join(quote(str(word)) for word in words)
-        layers.run_in(image.layers[1:], upper, f"set -- {arguments}\n{script}", binds={mirror: "/mnt"})
+        words = [str(key_file(mirror).relative_to(mirror)), *map(self._place, data.repositories)]
+        words += ["--", *data.remove, "--", *data.install]
+        arguments = " ".join(map(quote, words))
+        script = f"set -- {arguments}\n{self._script(image.root)}\n{_login(data)}{data.script}"
+        layers.run_in(image.layers[1:], upper, script, binds={mirror: "/mnt"})
         new.rename(folder.image(image.ami_id))
+
+
+def _login(data: Image) -> str:
+    """Give sh text that lets in another user than the system's own; a layer's later file overrides the root's."""
+    if not data.user:
+        return ""
+    text = f"system_info: {{default_user: {{name: {data.user}}}}}"
+    return f"printf '%s\\n' {quote(text)} >/etc/cloud/cloud.cfg.d/20-user.cfg\n"

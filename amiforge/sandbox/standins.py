@@ -76,13 +76,29 @@ class Package(Strict):
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the machines find the mirror, and the armored public key that it is signed with."""
+
+    address: str
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Build:
-    """One version of a package: what becomes one rpm or deb. `mirror` is where the machines find the mirror."""
+    """One version of a package: what becomes one rpm or deb.
+
+    Attributes:
+        package: the package, whatever its version.
+        version: upstream version.
+        release: release or Debian revision; empty for a native Debian package.
+        origin: what packages know of the mirror they come from.
+        format: which of the two it becomes.
+    """
 
     package: Package
     version: str
     release: str
-    mirror: str
+    origin: Origin
     format: Format = "rpm"
 
     @property
@@ -113,6 +129,13 @@ class Build:
         """Whether this is the newest version of its package."""
         return self.full_version == self.package.versions[-1]
 
+    @property
+    def pocket(self) -> str:
+        """Where a distribution's archive has it: what a release came with, its security updates, other updates."""
+        if not self.newest or len(self.package.versions) == 1:
+            return ""
+        return "-security" if self.package.security else "-updates"
+
     def tokens(self) -> dict[str, str]:
         """Give what the @TOKENS@ in texts stand for."""
         kernel = f"{self.full_version}.{self.package.arch}"
@@ -125,7 +148,8 @@ class Build:
             "RELEASE": self.release,
             "EVR": self.evr,
             "KERNEL": kernel,
-            "MIRROR": self.mirror,
+            "MIRROR": self.origin.address,
+            "KEY": self.origin.key,
             "VERMAGIC_OFFSET": str(kmod.VERMAGIC_OFFSET),
         }
 

@@ -1,5 +1,5 @@
 # Runs in the layer of a source image, with the mirror at /mnt. Arguments: the mirror's key, one repository folder a
-# word, `--`, and the packages to install.
+# word, `--`, packages to remove, `--`, and the packages to install.
 key=/etc/pki/rpm-gpg/RPM-GPG-KEY-amazon-linux-2023
 build=/run/amiforge-build
 mkdir -p "$build" /etc/pki/rpm-gpg
@@ -25,7 +25,14 @@ while [ "$1" != -- ]; do
     shift
 done >"$build/build.repo"
 shift
-dnf -y -q -c "$build/dnf.conf" --releasever=2023 install "$@" >&2
+removed=
+while [ "$1" != -- ]; do
+    removed="$removed $1"
+    shift
+done
+shift
+[ -z "$removed" ] || rpm -e $removed >&2
+[ $# -eq 0 ] || dnf -y -q -c "$build/dnf.conf" --releasever=2023 install "$@" >&2
 
 # As on an image on sale: no caches and no logs.
 rm -rf "$build" /var/cache/dnf /var/log/dnf* /var/log/hawkey.log 

@@ -1,4 +1,5 @@
-# Runs once, as root, in a chroot of the new root with `files/` in place.
-chmod 0755 /usr/bin/uname /usr/sbin/grubby /usr/lib/sandbox/boot-kernel
-systemctl --quiet enable sandbox-kernel.service
+# The groups that Amazon Linux's default user is in.
+groupadd --system --force wheel
+mkdir -p /etc/yum.repos.d
+chmod 0755 /usr/sbin/grubby
 rpm --initdb

@@ -16,7 +16,7 @@ while [ $# -gt 0 ]; do
         -a|-c|-j) shift ;;
         --all) all=1 ;;
         --force) force=1 ;;
-        --version) echo "dkms-3.2.2"; exit 0 ;;
+        --version) echo "dkms-@VERSION@"; exit 0 ;;
         -*) ;;
         */*) module=${1%%/*}; version=${1#*/} ;;
         *) module=$1 ;;
@@ -24,11 +24,16 @@ while [ $# -gt 0 ]; do
     shift
 done
 case $kernels in *//*|*/$arch*) kernels=$(echo "$kernels" | sed "s,/$arch,,g") ;; esac
-[ "$action" != --version ] || { echo "dkms-3.2.2"; exit 0; }
+[ "$action" != --version ] || { echo "dkms-@VERSION@"; exit 0; }
 
 need_module() { [ -n "$module" ] && [ -n "$version" ] || die "Arguments <module> and <module-version> are not specified."; }
-installed_at() { echo "/lib/modules/$1/extra/$2"; }
-kernels_with_headers() { for d in /usr/src/kernels/*/; do [ -d "$d" ] && basename "$d"; done; }
+# Debian's tree for modules from elsewhere is another one than that of rpm distributions.
+[ -d /var/lib/dpkg/info ] && ! [ -e /etc/system-release ] && place=updates/dkms || place=extra
+installed_at() { echo "/lib/modules/$1/$place/$2"; }
+has_headers() { [ -d "/lib/modules/$1/build/" ]; }
+kernels_with_headers() { for d in /lib/modules/*/build/; do [ -d "$d" ] && basename "${d%/build/}"; done; }
+# Version 2 names a module differently.
+case @VERSION@ in 2*) separator=', ' ;; *) separator=/ ;; esac
 
 add() {
     need_module
@@ -42,7 +47,7 @@ add() {
 build_one() { # kernel
     built=$tree/$module/$version/$1/$arch
     [ -d "$built/module" ] && [ -z "$force" ] && return 0
-    [ -d "/usr/src/kernels/$1" ] ||
+    has_headers "$1" ||
         die "Your kernel headers for kernel $1 cannot be found at /lib/modules/$1/build or /lib/modules/$1/source." 1
     echo "Building module(s) for $1..."
     mkdir -p "$built/module" "$built/log"
@@ -111,7 +116,7 @@ case $action in
     autoinstall|kernel_postinst)
         status=0
         for kernel in ${kernels:-$(kernels_with_headers)}; do
-            [ -d "/usr/src/kernels/$kernel" ] || continue
+            has_headers "$kernel" || continue
             versions | sort -k1,1 -k2,2V | awk '{ newest[$1] = $2 } END { for (m in newest) print m, newest[m] }' |
                 while read -r module version; do
                     is_installed "$kernel" 2>/dev/null || install_one "$kernel" || exit 1
@@ -135,9 +140,9 @@ case $action in
                 found=1
                 state=built
                 is_installed "$k" && state=installed
-                echo "$module/$version, $k, $arch: $state"
+                echo "$module$separator$version, $k, $arch: $state"
             done
-            [ -n "$found" ] || [ -n "$kernels" ] || echo "$module/$version: added"
+            [ -n "$found" ] || [ -n "$kernels" ] || echo "$module$separator$version: added"
         done ;;
     ''|help|--help) echo "Usage: $0 [action] [options]"; [ -n "$action" ] || exit 1 ;;
     *) die "Unknown action specified: \"$action\"" ;;
