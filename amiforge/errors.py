@@ -5,6 +5,7 @@ AmiforgeError
     ConfigError              a setting, option or --set value: names the field and the fix
     RecipeError              a recipe or task contradicts itself
     SandboxUnavailable       this machine lacks what the sandbox needs
+  CompatibilityError     5   parts of a recipe do not go together: names both sides, the reason and the fix
   HostError              3   the machine cannot be reached or used
     Unreachable              no connection within the deadline
     AuthRefused              the server refused our key
@@ -93,6 +94,12 @@ class RecipeError(UsageError):
 
 class SandboxUnavailable(UsageError):
     """This machine lacks what the sandbox needs."""
+
+
+class CompatibilityError(AmiforgeError):
+    """Parts of a recipe do not go together; a line for each rule that it breaks."""
+
+    exit_status = 5
 
 
 class HostError(AmiforgeError):

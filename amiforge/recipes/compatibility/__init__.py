@@ -1,0 +1,87 @@
+"""What goes together and what does not: rules as data, each with its source, over a recipe and nothing else.
+
+Rules stand in one module a topic. A recipe that breaks one is refused before anything is launched; who knows better
+names the rule, in `allow` of the recipe or with `--allow`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from difflib import get_close_matches
+
+from amiforge.errors import CompatibilityError, ConfigError
+from amiforge.recipes.assumed import assumed
+from amiforge.recipes.compatibility import driver, network, order, platforms
+from amiforge.recipes.compatibility.facts import Facts
+from amiforge.recipes.compatibility.rule import Rule, Violation
+from amiforge.recipes.recipe import Recipe
+from amiforge.systems.system import System
+
+RULES: tuple[Rule, ...] = (
+    *platforms.RULES,
+    *order.RULES,
+    *driver.RULES,
+    *network.RULES,
+)
+
+
+def violations(recipe: Recipe, system: System | None = None, today: date | None = None) -> tuple[Violation, ...]:
+    """Give every broken rule of a recipe, errors first; those that the recipe allows are warnings.
+
+    Args:
+        recipe: what is judged.
+        system: what it is for; None for what its source image is.
+        today: the day by which ends of life are judged; None for today.
+
+    Raises:
+        ConfigError: the recipe allows a rule that does not exist.
+    """
+    _refuse_unknown(recipe.allow)
+    facts = Facts.of(recipe, system or assumed(recipe.source), today or datetime.now(UTC).date())
+    found = [_allowed(each, recipe.allow) for rule in RULES for each in _violations(rule, facts)]
+    return tuple(sorted(found, key=lambda each: each.severity != "error"))
+
+
+def require(recipe: Recipe, system: System | None = None) -> tuple[Violation, ...]:
+    """Give the warnings of a recipe that breaks no rule it may not break.
+
+    Raises:
+        CompatibilityError: it breaks some; names all of them.
+        ConfigError: the recipe allows a rule that does not exist.
+    """
+    found = violations(recipe, system)
+    errors = [each for each in found if each.severity == "error"]
+    if errors:
+        raise refused(recipe.name, recipe.source.os, errors)
+    return found
+
+
+def refused(name: str, os: str, errors: Iterable[Violation]) -> CompatibilityError:
+    """Give the error that names every rule a recipe breaks."""
+    lines: dict[str, str] = {}
+    for each in errors:
+        text = f"{each.message}\nfix: {each.fix}\nsource: {each.source}"
+        lines[each.rule] = "\n".join(filter(None, (lines.get(each.rule, ""), text)))
+    many = f"{len(lines)} compatibility rules" if len(lines) > 1 else "a compatibility rule"
+    allow = " ".join(f"--allow {rule}" for rule in lines)
+    return CompatibilityError(f"recipe {name} on {os} breaks {many}", **lines, go_on_anyway=allow)
+
+
+def _violations(rule: Rule, facts: Facts) -> Iterator[Violation]:
+    for conflict in rule.conflicts(facts):
+        yield Violation(rule.id, rule.severity, conflict.message, conflict.fix, rule.source)
+
+
+def _allowed(violation: Violation, allow: Iterable[str]) -> Violation:
+    return replace(violation, severity="warning") if violation.rule in allow else violation
+
+
+def _refuse_unknown(allow: Iterable[str]) -> None:
+    known = [rule.id for rule in RULES]
+    for name in allow:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            fix = f"did you mean {near[0]}?" if near else "see the reference of compatibility rules"
+            raise ConfigError(f"there is no compatibility rule {name!r}", fix=fix)

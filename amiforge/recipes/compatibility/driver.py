@@ -1,0 +1,186 @@
+"""NVIDIA driver: GPUs, module flavours, fabric manager, repositories."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from amiforge.recipes.compatibility.carried import carried
+from amiforge.recipes.compatibility.facts import Facts, numbers
+from amiforge.recipes.compatibility.rule import Conflict, Rule
+from amiforge.tasks.nvidia_driver import NvidiaDriver
+from amiforge.tasks.packages import Packages
+
+_FABRIC_MANAGER = re.compile(r"nvidia-fabric-?manager(?:-\d{3})?[-=](\d{3}\.[\d.]+\d)")
+_DRIVER_REPOSITORY = re.compile(r"developer\.download\.nvidia\.(com|cn)/compute/cuda/repos/|/amzn2-nvidia/")
+_BRANCHES_END = {535: "2026-06", 580: "2028-06", 595: "2027-03", 610: "2026-08"}
+
+
+def _gpu_unknown_to_driver(facts: Facts) -> Iterator[Conflict]:
+    driver = facts.task(NvidiaDriver)
+    for family in facts.families if driver else ():
+        if driver and numbers(driver.version) < numbers(family.oldest_driver):
+            yield Conflict(
+                f"NVIDIA driver {driver.version} and {family.name}: the driver does not know {family.device}, which"
+                f" came with {family.oldest_driver}",
+                f"--set nvidia_driver.version={family.oldest_driver} or newer, or an image without {family.name}",
+            )
+
+
+def _gpu_left_behind(facts: Facts) -> Iterator[Conflict]:
+    driver = facts.task(NvidiaDriver)
+    for family in facts.families if driver else ():
+        if driver and family.last_branch and numbers(driver.version)[0] > family.last_branch:
+            yield Conflict(
+                f"NVIDIA driver {driver.version} and {family.name}: {family.device} is supported up to branch"
+                f" {family.last_branch}",
+                f"a driver of branch {family.last_branch}, or an image without {family.name}",
+            )
+
+
+def _flavour(facts: Facts) -> Iterator[Conflict]:
+    driver = facts.task(NvidiaDriver)
+    for family in facts.families if driver else ():
+        if driver and family.compute and driver.kernel_modules not in family.kernel_modules:
+            wanted = " or ".join(family.kernel_modules)
+            yield Conflict(
+                f"{driver.kernel_modules} kernel modules and {family.name}: on {family.device} they install, and never"
+                f" bind to the GPU; it takes {wanted} ones",
+                "an image without " + family.name
+                if wanted == "grid"
+                else f"--set nvidia_driver.kernel_modules={wanted}, or an image without {family.name}",
+            )
+
+
+def _fabric_manager_missing(facts: Facts) -> Iterator[Conflict]:
+    driver = facts.task(NvidiaDriver)
+    names = ", ".join(family.name for family in facts.families if family.fabric_manager)
+    if driver and names and not (driver.fabric_manager and driver.method == "packages"):
+        yield Conflict(
+            f"nvidia_driver without fabric manager and {names}: GPUs behind NVSwitch do not start without it",
+            "--set nvidia_driver.fabric_manager=true --set nvidia_driver.method=packages",
+        )
+
+
+def _fabric_manager_differs(facts: Facts) -> Iterator[Conflict]:
+    driver = facts.task(NvidiaDriver)
+    if not driver:
+        return
+    why = "fabric manager refuses to work with a driver that is not exactly its own version"
+    packages = facts.task(Packages)
+    for package in packages.install if packages else ():
+        found = _FABRIC_MANAGER.match(package)
+        if found and found[1] != driver.version:
+            yield Conflict(
+                f"package {package} and NVIDIA driver {driver.version}: {why}",
+                "leave it out of packages.install: nvidia_driver installs the one that fits",
+            )
+    there = carried(facts.source).driver
+    installs = driver.fabric_manager and driver.method == "packages"
+    if there and there != driver.version and not installs:
+        yield Conflict(
+            f"the source image's fabric manager {there} and NVIDIA driver {driver.version}: {why}",
+            f"--set nvidia_driver.fabric_manager=true, or --set nvidia_driver.version={there}",
+        )
+
+
+def _driver_of_system(facts: Facts) -> Iterator[Conflict]:
+    driver = facts.task(NvidiaDriver)
+    if driver and facts.system.os.name == "amzn2" and numbers(driver.version) > (550, 163, 1):
+        yield Conflict(
+            f"NVIDIA driver {driver.version} and Amazon Linux 2: its repository ends at 550.163.01",
+            "--versions legacy-al2, or --os al2023",
+        )
+
+
+def _branch_ended(facts: Facts) -> Iterator[Conflict]:
+    driver = facts.task(NvidiaDriver)
+    branch = numbers(driver.version)[0] if driver else 0
+    end = _BRANCHES_END.get(branch, "")
+    if driver and end and end < f"{facts.today:%Y-%m}":
+        yield Conflict(
+            f"NVIDIA driver {driver.version} and today: its branch {branch} ended in {end}, and gets no more security"
+            " fixes",
+            "--versions gpu-stable, or --versions gpu-current",
+        )
+
+
+def _two_repositories(facts: Facts) -> Iterator[Conflict]:
+    """Amazon's own repository on AL2023 comes as a package; every other one is a repository of some task."""
+    open_ones = {
+        f"{task}'s repository {repository.id}": repository.url
+        for task, repository in facts.repositories
+        if _DRIVER_REPOSITORY.search(repository.url) and not repository.only
+    }
+    driver = facts.task(NvidiaDriver)
+    if driver and driver.method == "packages" and facts.system.os.name == "al2023":
+        open_ones["Amazon's NVIDIA repository"] = "nvidia-release"
+    if len(set(open_ones.values())) > 1:
+        yield Conflict(
+            f"{' and '.join(open_ones)}: each has the driver's packages in its own versions and splits, and updates"
+            " would mix them",
+            "name the packages that each is there for in Repository(…, only=…)",
+        )
+
+
+_GUIDE = "NVIDIA driver installation guide"
+_EKS = "awslabs/amazon-eks-ami"
+
+RULES = (
+    Rule(
+        "driver-too-old",
+        "The driver knows the GPUs of every instance family.",
+        "error",
+        f"{_GUIDE}; {_EKS}",
+        _gpu_unknown_to_driver,
+    ),
+    Rule(
+        "driver-too-new",
+        "The driver still supports the GPUs of every instance family.",
+        "error",
+        "NVIDIA driver installation guide; Amazon EKS user guide, G7 instances",
+        _gpu_left_behind,
+    ),
+    Rule(
+        "kernel-modules",
+        "The flavour of the kernel modules binds to the GPUs of every instance family.",
+        "error",
+        f"{_GUIDE}; {_EKS} issue 1697",
+        _flavour,
+    ),
+    Rule(
+        "fabric-manager-missing",
+        "Instance families with NVSwitch get fabric manager.",
+        "error",
+        "NVIDIA Fabric Manager user guide",
+        _fabric_manager_missing,
+    ),
+    Rule(
+        "fabric-manager-version",
+        "Fabric manager and driver have the same version.",
+        "error",
+        "NVIDIA Fabric Manager user guide",
+        _fabric_manager_differs,
+    ),
+    Rule(
+        "driver-system",
+        "The driver exists for the operating system.",
+        "error",
+        "aws/amazon-ecs-ami, release-al2",
+        _driver_of_system,
+    ),
+    Rule(
+        "driver-ended",
+        "The driver's branch still gets security fixes.",
+        "warning",
+        "NVIDIA data centre driver releases",
+        _branch_ended,
+    ),
+    Rule(
+        "nvidia-repositories",
+        "At most one repository may deliver the driver's packages.",
+        "error",
+        f"{_GUIDE}; NVIDIA CUDA installation guide",
+        _two_repositories,
+    ),
+)
