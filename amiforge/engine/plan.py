@@ -101,6 +101,7 @@ def assess(item: Item, replies: Replies, system: System) -> Planned:
     if not resource.provable:
         return Planned(item, changes=tuple(resource.changes(frozenset(resource.desired(system)), system)))
     try:
+        resource = resource.resolved(replies, system)
         actual = resource.actual(replies, system)
     except Unknown as unknown:
         return Planned(item, unknown=str(unknown))

@@ -78,6 +78,10 @@ class Resource(ABC):
     def queries(self, system: System) -> Iterable[Query[Any]]:
         """Give every question whose answer `actual` needs."""
 
+    def resolved(self, replies: Replies, system: System) -> Resource:
+        """Give the resource with what its changes must know of the host; itself where keys that differ are enough."""
+        return self
+
     @abstractmethod
     def desired(self, system: System) -> State:
         """Give the state the host should be in."""

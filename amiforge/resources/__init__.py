@@ -9,6 +9,8 @@ from amiforge.resources.command import Run, RunAlways
 from amiforge.resources.directory import Directory
 from amiforge.resources.file import File
 from amiforge.resources.git_checkout import GitCheckout
+from amiforge.resources.json_keys import JsonKeys
+from amiforge.resources.kernel_headers import OnlyKernelHeaders
 from amiforge.resources.kernel_module import KernelModule
 from amiforge.resources.package_hold import PackageHold
 from amiforge.resources.packages import Packages, Updates
@@ -18,6 +20,7 @@ from amiforge.resources.service import Service
 from amiforge.resources.signature import Signature
 from amiforge.resources.symlink import Symlink
 from amiforge.resources.sysctl import Sysctl
+from amiforge.resources.sysctl_file import SysctlFile
 from amiforge.resources.user import Group, User
 from amiforge.resources.vendor_install import VendorInstall
 
@@ -29,7 +32,9 @@ __all__ = [
     "File",
     "GitCheckout",
     "Group",
+    "JsonKeys",
     "KernelModule",
+    "OnlyKernelHeaders",
     "PackageHold",
     "Packages",
     "RebootIfNeeded",
@@ -40,6 +45,7 @@ __all__ = [
     "Signature",
     "Symlink",
     "Sysctl",
+    "SysctlFile",
     "Updates",
     "User",
     "VendorInstall",

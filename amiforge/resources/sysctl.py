@@ -26,7 +26,8 @@ for path do
 done
 """
 
-_FIXED = "not to be changed here"
+#: What `SYSCTLS` answers for a value that root may not write.
+FIXED = "not to be changed here"
 
 
 def _parse(answer: Answer, paths: Sequence[str]) -> Mapping[str, str | None]:
@@ -34,24 +35,48 @@ def _parse(answer: Answer, paths: Sequence[str]) -> Mapping[str, str | None]:
     for line in answer.text.splitlines():
         word, _, rest = line.partition(" ")
         path, _, value = rest.partition(" ")
-        found[path] = {"absent": None, "fixed": _FIXED}.get(word, " ".join(value.split()))
+        found[path] = {"absent": None, "fixed": FIXED}.get(word, " ".join(value.split()))
     return {path: found[path] for path in paths if path in found}
 
 
 SYSCTLS = QueryKind("sysctls", _SCRIPT, _parse)
 
 
-def _key(key: str) -> str:
+def parameter(key: str) -> str:
+    """Give the name of a kernel parameter as it is.
+
+    Raises:
+        RecipeError: it is none.
+    """
     if not re.fullmatch(r"[a-z0-9_]+([./][A-Za-z0-9_:@-]+)+", key):
         raise RecipeError(f"{key!r} is no kernel parameter", fix="write it as net.core.somaxconn")
     return key
 
 
-def _value(value: str | int) -> str:
+def parameter_value(value: str | int) -> str:
+    """Give a value as words with single spaces.
+
+    Raises:
+        RecipeError: no kernel parameter has such a value.
+    """
     text = " ".join(str(value).split())
     if not re.fullmatch(r"[\x20-\x7e]+", text):
         raise RecipeError(f"{value!r} is no value of a kernel parameter", fix="give numbers or words")
     return text
+
+
+def live_value(key: str) -> Query[str | None]:
+    """Give the question for the value in the running kernel: None where there is no such parameter."""
+    return Query(SYSCTLS, _path(key))
+
+
+def write_live(key: str, value: str) -> Change:
+    """Give the change that sets the value in the running kernel."""
+    return Change(f"set {key} to {value}", script(r"""printf '%s\n' "$2" >"/proc/sys/$1" """, _path(key), value))
+
+
+def _path(key: str) -> str:
+    return key if "/" in key else key.replace(".", "/")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -67,8 +92,8 @@ class Sysctl(Resource):
         value: words or numbers.
     """
 
-    key: Annotated[str, AfterValidator(_key)]
-    value: Annotated[str | int, AfterValidator(_value)]
+    key: Annotated[str, AfterValidator(parameter)]
+    value: Annotated[str | int, AfterValidator(parameter_value)]
 
     @property
     def name(self) -> str:
@@ -91,7 +116,7 @@ class Sysctl(Resource):
         found: dict[str, Value] = {"file": self._file.actual(replies, system)["content"]}
         if not system.container:
             live = replies[self._live]
-            found["value"] = str(self.value) if live == _FIXED else live
+            found["value"] = str(self.value) if live == FIXED else live
         return found
 
     def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:
@@ -99,12 +124,11 @@ class Sysctl(Resource):
         if "file" in differing:
             yield from self._file.changes(frozenset({"type"}), system)
         if "value" in differing:
-            write = script(r"""printf '%s\n' "$2" >"/proc/sys/$1" """, self._live.item, str(self.value))
-            yield Change(f"set {self.key} to {self.value}", write)
+            yield write_live(self.key, str(self.value))
 
     @property
     def _live(self) -> Query[str | None]:
-        return Query(SYSCTLS, self.key if "/" in self.key else self.key.replace(".", "/"))
+        return live_value(self.key)
 
     @property
     def _file(self) -> File:

@@ -28,4 +28,5 @@ AL2023 = Os(
     kernel=AmazonKernel(first_line="6.1", modules_extra=True),
     initramfs=DRACUT,
     reboot_required=_REBOOT_REQUIRED,
+    releases=True,
 )

@@ -72,7 +72,7 @@ refresh && apt install -- "$@"
 
 _REMOVE = rf"""
 {_TRANSACTION}
-apt remove -- "$@"
+apt --allow-change-held-packages remove -- "$@"
 """
 
 # With options only packages that are there count: what an upgrade would newly bring comes along with it.
@@ -221,7 +221,7 @@ class Apt:
         return script(_UPGRADE, *names, summary=display(("apt-get", "-y", "install", *names)))
 
     def remove(self, names: Sequence[str]) -> Command:
-        """Remove; configuration files and dependencies that nothing else needs stay."""
+        """Remove, held ones too; configuration files and dependencies that nothing else needs stay."""
         return script(_REMOVE, *names, summary=display(("apt-get", "-y", "remove", *names)))
 
     def update(self, options: UpdateOptions) -> Command:

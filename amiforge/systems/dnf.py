@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from amiforge.shell import Command, argv, display, script
-from amiforge.systems.package_manager import PackageVersion, UpdateOptions
-from amiforge.systems.rpm import RPM_LOCKS, Rpm, holds_query, spec, update_options, updates_query
+from amiforge.systems.package_manager import SEPARATOR, PackageVersion, UpdateOptions
+from amiforge.systems.rpm import RPM_LOCKS, Rpm, holds_query, spec, update_options
 
 # Without repositories a lock means what is installed, and nothing is fetched. Where the list of locks lies is the
 # plugin's business: it moved between dnf 4 and 5.
@@ -31,6 +31,39 @@ _HOLD = rf"""
 exec {_VERSIONLOCK} add "$@"
 """
 
+# Repositories are those of a release, and which one the release package says. No advisory names that package, so
+# security updates alone would leave it behind, and what is installed later would come from the older release.
+_UPDATES_QUERY = rf"""
+set -f
+IFS='
+'
+for options do
+  release=
+  case $options in --security*) for option in $options; do
+    case $option in --releasever=*) release=$option ;; esac
+  done ;; esac
+  printed=$(dnf -q check-update $options 2>&1)
+  status=$?
+  if [ -n "$release" ]; then
+    case $status in 0|100)
+      listed=$(dnf -q check-update "$release" -- system-release 2>&1)
+      case $? in
+      0) ;;
+      100) status=100 printed="$listed
+$printed" ;;
+      *) status=1 printed=$listed ;;
+      esac ;;
+    esac
+  fi
+  printf '%s\n{SEPARATOR}%s\n' "$printed" "$status"
+done
+"""
+
+_UPDATE_WITHIN = r"""
+release=$1; shift
+dnf -y --refresh "--releasever=$release" upgrade -- system-release && exec dnf -y "$@" upgrade
+"""
+
 _UNHOLD = f'exec {_VERSIONLOCK} delete "$@"\n'
 
 
@@ -47,7 +80,7 @@ class Dnf(Rpm):
     )
     groups_query: str = "dnf -q group list hidden installed ids\n"
     outdated_query: str = 'dnf -q check-update -- "$@" 2>&1\n'
-    updates_query: str = updates_query("dnf")
+    updates_query: str = _UPDATES_QUERY
     holds_query: str = holds_query(f"{_VERSIONLOCK} list")
 
     def install(self, packages: Sequence[PackageVersion], *, weak: bool = True) -> Command:
@@ -68,8 +101,12 @@ class Dnf(Rpm):
         return argv("dnf", "-y", "--setopt=clean_requirements_on_remove=False", "remove", "--", *names)
 
     def update(self, options: UpdateOptions) -> Command:
-        """Update."""
-        return argv("dnf", "-y", "--refresh", *update_options(options), "upgrade")
+        """Update; security updates of another release bring the package that says which release this is."""
+        words = update_options(options)
+        plain = argv("dnf", "-y", "--refresh", *words, "upgrade")
+        if not (options.security and options.release):
+            return plain
+        return script(_UPDATE_WITHIN, options.release, *words, summary=str(plain))
 
     def hold(self, patterns: Sequence[str]) -> Command:
         """Lock, with the versionlock plugin, which is installed if it is missing."""

@@ -6,23 +6,30 @@ from amiforge.errors import FactUnreadable
 from amiforge.systems import identify
 from amiforge.systems.system import Arch, System
 
+#: Kernel modules that not every kernel has, and by which something is decided.
+MODULES = ("tcp_bbr", "sch_fq")
+
 #: Prints one `key value` line a fact. The next boot's kernel is what grubby says, else the link of the boot menu, else
 #: the newest one in /boot.
-FACTS = r"""
+FACTS = rf"""
 (. /etc/os-release && printf 'os %s %s\n' "$ID" "$VERSION_ID")
 printf 'arch %s\nkernel %s\n' "$(uname -m)" "$(uname -r)"
 default=$(grubby --default-kernel 2>/dev/null) || default=$(readlink /boot/vmlinuz) ||
   default=$(printf '%s\n' /boot/vmlinuz-* | sort -V | tail -n 1)
-case $default in *vmlinuz-[0-9]*) printf 'default_kernel %s\n' "${default##*vmlinuz-}";; esac
+kernel=$(uname -r)
+case $default in *vmlinuz-[0-9]*) kernel=${{default##*vmlinuz-}}; printf 'default_kernel %s\n' "$kernel";; esac
+for module in {" ".join(MODULES)}; do
+  ! modinfo -k "$kernel" -- "$module" >/dev/null 2>&1 || printf 'module %s\n' "$module"
+done
 read -r boot_id </proc/sys/kernel/random/boot_id && printf 'boot_id %s\n' "$boot_id"
-printf 'user %s\n' "${SUDO_USER:-$(id -un)}"
+printf 'user %s\n' "${{SUDO_USER:-$(id -un)}}"
 container=$(systemd-detect-virt --container 2>/dev/null)
 case $container in ''|none) ;; *) printf 'container %s\n' "$container";; esac
 [ ! -d /run/systemd/system ] || printf 'systemd yes\n'
 for device in /sys/bus/pci/devices/*; do
   [ -r "$device/vendor" ] || continue
   read -r vendor <"$device/vendor"; read -r model <"$device/device"
-  printf 'pci %s:%s\n' "${vendor#0x}" "${model#0x}"
+  printf 'pci %s:%s\n' "${{vendor#0x}}" "${{model#0x}}"
 done
 """
 
@@ -35,7 +42,7 @@ def parse(answer: bytes) -> System:
         ConfigError: the operating system is none of ours.
     """
     rows = [line.split(" ", 1) for line in answer.decode("utf-8", "replace").splitlines() if " " in line]
-    facts = {key: value.strip() for key, value in rows if key != "pci"}
+    facts = {key: value.strip() for key, value in rows if key not in {"pci", "module"}}
     missing = {"os", "arch", "kernel", "boot_id", "user"} - facts.keys()
     if missing:
         raise FactUnreadable(
@@ -52,6 +59,7 @@ def parse(answer: bytes) -> System:
         container="container" in facts,
         systemd="systemd" in facts,
         pci=frozenset(value.strip().lower() for key, value in rows if key == "pci"),
+        modules=frozenset(value.strip() for key, value in rows if key == "module"),
     )
 
 

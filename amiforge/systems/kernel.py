@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,6 +30,9 @@ class KernelPackages:
 class KernelNaming(Protocol):
     """A distribution's way to name kernel packages."""
 
+    def __hash__(self) -> int:
+        """Ways are values: equal ones ask the same questions."""
+
     @property
     def held(self) -> tuple[str, ...]:
         """Patterns of all packages that belong to the kernel."""
@@ -39,6 +43,13 @@ class KernelNaming(Protocol):
         Raises:
             FactUnreadable: no kernel of this distribution calls itself so.
         """
+
+    @property
+    def headers_query(self) -> str:
+        """Text that prints the installed packages from which modules are built, for all kernels."""
+
+    def other_headers(self, printed: str, kernels: Sequence[str]) -> tuple[str, ...]:
+        """Give, as the package manager takes them, those packages that belong to none of these kernel releases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +79,19 @@ class AmazonKernel:
         build = PackageVersion(f"{name}-devel", version), PackageVersion(f"{name}-headers", version)
         return KernelPackages(PackageVersion(name, version), build, extra)
 
+    @property
+    def headers_query(self) -> str:
+        """Ask rpm; `kernel-headers` is glibc's matter, and there once for all kernels."""
+        return r"rpm -qa --qf '%{NAME} %{VERSION}-%{RELEASE}.%{ARCH}\n' 'kernel-devel' 'kernel[0-9]*-devel'" + "\n"
+
+    def other_headers(self, printed: str, kernels: Sequence[str]) -> tuple[str, ...]:
+        """Read lines of name and release."""
+        found = (line.partition(" ") for line in printed.splitlines())
+        return tuple(sorted(f"{name}-{release}" for name, _, release in found if release not in kernels))
+
+
+_UBUNTU_VERSION = r"\d+\.\d+\.\d+-\d+"
+
 
 @dataclass(frozen=True, slots=True)
 class UbuntuKernel:
@@ -77,13 +101,25 @@ class UbuntuKernel:
 
     def packages(self, release: str) -> KernelPackages:
         """Read `6.8.0-1024-aws`."""
-        if not re.fullmatch(r"\d+\.\d+\.\d+-\d+-[a-z0-9-]+", release):
+        if not re.fullmatch(rf"{_UBUNTU_VERSION}-[a-z0-9-]+", release):
             raise FactUnreadable(f"{release!r} is no kernel of Ubuntu", fix="use an Ubuntu source image")
         return KernelPackages(
             PackageVersion(f"linux-image-{release}"),
             (PackageVersion(f"linux-headers-{release}"),),
             (PackageVersion(f"linux-modules-extra-{release}"),),
         )
+
+    @property
+    def headers_query(self) -> str:
+        """Ask dpkg, also for the part that is common to flavours: `linux-aws-headers-6.8.0-1024`."""
+        return "dpkg-query -W -f='${db:Status-Abbrev} ${Package}\\n' 'linux-*headers-[0-9]*' 2>/dev/null || :\n"
+
+    def other_headers(self, printed: str, kernels: Sequence[str]) -> tuple[str, ...]:
+        """Read lines of state and name."""
+        kept = {match[0] for release in kernels if (match := re.match(_UBUNTU_VERSION, release))}
+        names = (line.split()[-1] for line in printed.splitlines() if line[1:2] == "i")
+        found = ((name, re.search(rf"headers-({_UBUNTU_VERSION})", name)) for name in names)
+        return tuple(sorted(name for name, version in found if version and version[1] not in kept))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ class Os:
         title: its full name.
         release_id: ID of /etc/os-release; `release_version` is its VERSION_ID.
         codename: suite of its package archives; empty where there are none.
+        releases: its repositories are fixed to a release, and updates move from one to another.
         default_user: login user of its images.
         root_device: name of the root volume in its images.
         end_of_life: last day with free security updates.
@@ -39,3 +40,4 @@ class Os:
     initramfs: Initramfs
     reboot_required: str
     codename: str = ""
+    releases: bool = False

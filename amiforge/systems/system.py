@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 Arch = Literal["x86_64", "aarch64"]
 
 
+def mirrored(url: str, mirror: str) -> str:
+    """Give the address at which a mirror has `https://host/path`: `{mirror}/host/path`; without a mirror, its own."""
+    return f"{mirror.rstrip('/')}/{url.partition('://')[2]}" if mirror else url
+
+
 @dataclass(frozen=True, slots=True)
 class System:
     """What a host is, read once at the start and again after each reboot.
@@ -27,6 +32,7 @@ class System:
         container: a container shares its host's kernel: modules and most sysctls are not here to be changed.
         systemd: systemd is process 1, so services and transient units work.
         pci: vendor:device of every PCI function, lower case, as in `10de:2330`.
+        modules: those of `facts.MODULES` that the kernel of the next boot has.
         mirror: where downloads come from instead of their own hosts, `https://mirror.example/path`; empty for none.
         trust: digests of downloads and fingerprints of keys, as amiforge.lock or the sandbox knows them.
     """
@@ -40,6 +46,7 @@ class System:
     container: bool = False
     systemd: bool = True
     pci: frozenset[str] = field(default_factory=frozenset)
+    modules: frozenset[str] = field(default_factory=frozenset)
     mirror: str = ""
     trust: Trust = FIRST_USE
 
@@ -49,9 +56,7 @@ class System:
 
     def mirrored(self, url: str) -> str:
         """Give the address a download really uses: `https://host/path` becomes `{mirror}/host/path`."""
-        if not self.mirror:
-            return url
-        return f"{self.mirror.rstrip('/')}/{url.partition('://')[2]}"
+        return mirrored(url, self.mirror)
 
     def digest(self, url: str, known: str = "") -> str:
         """Give the sha256 that a download must have: the recorded one, else the known one, else nothing."""

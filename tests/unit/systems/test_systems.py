@@ -8,6 +8,7 @@ import pytest
 from amiforge.errors import ConfigError, FactUnreadable
 from amiforge.shell import argv
 from amiforge.systems import SYSTEMS, by_name, identify
+from amiforge.systems.facts import parse
 from amiforge.systems.kernel import KernelPackages
 from amiforge.systems.os import Os
 from amiforge.systems.package_manager import PackageVersion as P
@@ -116,3 +117,9 @@ def test_reboot_is_required_when_the_words_say_so(
     text = f"PATH={tmp_path}:$PATH\n{by_name(name).reboot_required}"
     done = subprocess.run(["sh", "-s"], input=text, capture_output=True, check=True, text=True)
     assert bool(done.stdout.strip()) is expected
+
+
+def test_facts_name_the_modules_that_the_next_kernel_has() -> None:
+    lines = ["os amzn 2023", "arch x86_64", "kernel 6.1", "boot_id b", "user u", "module tcp_bbr", "pci 10DE:1"]
+    system = parse("\n".join(lines).encode())
+    assert (system.modules, system.pci) == ({"tcp_bbr"}, {"10de:1"})
