@@ -16,7 +16,6 @@ import amiforge.resources
 from amiforge import errors, recipes
 from amiforge.cli.app import app
 from amiforge.cli.config import AWS_VARIABLES, SECTIONS
-from amiforge.engine.resource import Resource
 from amiforge.recipes.recipe import Recipe
 
 DOCS = Path(__file__).parent
@@ -97,13 +96,13 @@ def tasks() -> Iterator[str]:
 
 
 def resources() -> Iterator[str]:
-    """Every kind of resource."""
+    """Every kind of resource, and what they are described with."""
     yield "# Resources\n\nWhat tasks are made of. Each is the desired state of one thing on a host.\n"
     for info in pkgutil.iter_modules(amiforge.resources.__path__):
         module = import_module(f"amiforge.resources.{info.name}")
         for kind in vars(module).values():
-            ours = inspect.isclass(kind) and issubclass(kind, Resource) and kind.__module__ == module.__name__
-            if ours and not inspect.isabstract(kind) and not kind.__name__.startswith("_"):
+            ours = inspect.isclass(kind) and kind.__module__ == module.__name__
+            if ours and kind.__name__ in amiforge.resources.__all__:
                 yield f"## {kind.__name__}\n\n::: {module.__name__}.{kind.__name__}\n"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from amiforge.engine.download import Download
 from amiforge.engine.query import Query, Replies
 from amiforge.shell import Command
 from amiforge.systems.system import System
@@ -93,6 +94,10 @@ class Resource(ABC):
         Raises:
             Unknown: it cannot be told until earlier changes are made.
         """
+
+    def downloads(self, system: System) -> Iterator[Download]:
+        """Give what the host fetches from outside when the resource is made; by `system.mirrored`, all of it."""
+        yield from ()
 
     @abstractmethod
     def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:

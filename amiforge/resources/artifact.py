@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 from pydantic.dataclasses import dataclass
 
+from amiforge.engine.download import Download
 from amiforge.engine.failure import CHECKSUM_MISMATCH
 from amiforge.engine.lockfile import RECORDED
 from amiforge.engine.query import Query, Replies
@@ -151,6 +152,13 @@ class Artifact(Resource):
         digest = system.digest(self.url, self.sha256)
         words = (system.mirrored(self.url), self.path, digest, self.mode, self.url, *self._signature(system))
         yield Change(summary, script(_DOWNLOAD, *words, summary=summary), job=True, timeout=self.timeout, prefetch=True)
+
+    def downloads(self, system: System) -> Iterator[Download]:
+        """Give the file, and the signature with its key."""
+        yield Download("file", self.url, self.sha256, signed=self.signature is not None)
+        if self.signature:
+            yield Download("signature", self.signature.url, signed=True)
+            yield Download("key", self.signature.key_url, self.signature.key_fingerprint)
 
     def _signature(self, system: System) -> tuple[str, str, str, str]:
         signed = self.signature

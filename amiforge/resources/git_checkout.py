@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 from pydantic.dataclasses import dataclass
 
+from amiforge.engine.download import Download
 from amiforge.engine.query import Answer, Query, QueryKind, Replies
 from amiforge.engine.resource import Change, Resource, State, Unknown
 from amiforge.errors import FactUnreadable, RecipeError
@@ -140,6 +141,10 @@ class GitCheckout(Resource):
         summary = f"check out {self.ref} of {self.url}"
         check_out = script(_CHECK_OUT, system.mirrored(self.url), self.ref, self.path, summary=summary)
         yield Change(summary, check_out, job=True, timeout=self.timeout)
+
+    def downloads(self, system: System) -> Iterator[Download]:
+        """Give the repository; a full commit is its own proof."""
+        yield Download("checkout", self.url, self.ref if re.fullmatch(_COMMIT, self.ref) else "")
 
     @property
     def _query(self) -> Query[CheckoutState]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, cast
 from pydantic import AfterValidator
 from pydantic.dataclasses import dataclass
 
+from amiforge.engine.download import Download
 from amiforge.engine.query import Query, Replies
 from amiforge.engine.resource import Change, Resource, State, Value
 from amiforge.errors import RecipeError
@@ -136,6 +137,12 @@ class Repository(Resource):
             yield from File(path, present=False).changes(frozenset({"type"}), system)
         if self.present:
             yield Change(f"read {self.id}", manager.refresh(self.id), job=True, locks=manager.locks)
+
+    def downloads(self, system: System) -> Iterator[Download]:
+        """Give the repository and its key."""
+        if self.present:
+            yield Download("repository", self.url, signed=True)
+            yield Download("key", self.key_url, self.key_fingerprint)
 
     def _wanted_key(self, system: System) -> str:
         return system.fingerprint(self.key_url, self.key_fingerprint)

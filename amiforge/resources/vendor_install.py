@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pydantic import InstanceOf
 from pydantic.dataclasses import dataclass
 
+from amiforge.engine.download import Download
 from amiforge.engine.query import Query, Replies
 from amiforge.engine.resource import Change, Resource, State
 from amiforge.resources.directory import Directory, refuse_shared
@@ -74,6 +75,11 @@ class VendorInstall(Resource):
         seen = replies[observe(self.observe)]
         lines = seen.text.strip().splitlines()
         return {"version": lines[0].strip() if lines and seen.status == 0 else None}
+
+    def downloads(self, system: System) -> Iterator[Download]:
+        """Give what its sources download."""
+        for source in self.sources:
+            yield from source.downloads(system)
 
     def changes(self, differing: frozenset[str], system: System) -> Iterator[Change]:
         """Make the sources, run the installer, and remove what only it needed."""
