@@ -1,9 +1,8 @@
 # Runs in the layer of a source image, with the mirror at /mnt. Arguments: the mirror's key, one repository folder a
 # word, `--`, packages to remove, `--`, and the packages to install.
-key=/etc/pki/rpm-gpg/RPM-GPG-KEY-amazon-linux-2023
 build=/run/amiforge-build
-mkdir -p "$build" /etc/pki/rpm-gpg
-cp "/mnt/$1" "$key"
+key=/mnt/$1
+mkdir -p "$build"
 rpm --import "$key"
 shift
 
@@ -32,7 +31,8 @@ while [ "$1" != -- ]; do
 done
 shift
 [ -z "$removed" ] || rpm -e $removed >&2
-[ $# -eq 0 ] || dnf -y -q -c "$build/dnf.conf" --releasever=2023 install "$@" >&2
+# dnf-3: on Amazon Linux 2 there is no command dnf. A repository that is a folder needs no release.
+[ $# -eq 0 ] || dnf-3 -y -q -c "$build/dnf.conf" --releasever=0 install "$@" >&2
 
 # As on an image on sale: no caches and no logs.
 rm -rf "$build" /var/cache/dnf /var/log/dnf* /var/log/hawkey.log 
