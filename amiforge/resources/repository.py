@@ -84,6 +84,7 @@ class Repository(Resource):
             dnf and yum need that for what Amazon Linux has too: its own repositories come before others.
         release: deb only, and needed for `only` and `preferred`: how its Release file names it, `o=Docker`,
             `l=NVIDIA CUDA`. A host name would not do: behind a mirror all repositories have the same.
+        mirror_list: rpm only: `url` is the address of a list of mirrors, as Amazon Linux has them.
         present: False for a repository that must not be known.
     """
 
@@ -97,6 +98,7 @@ class Repository(Resource):
     only: Annotated[tuple[str, ...], AfterValidator(_patterns)] = ()
     preferred: bool = False
     release: Annotated[str, AfterValidator(_line)] = ""
+    mirror_list: bool = False
     present: bool = True
 
     @property
@@ -166,6 +168,7 @@ class Repository(Resource):
             self.only,
             self.preferred,
             self.release,
+            self.mirror_list,
         )
 
 

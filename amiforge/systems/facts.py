@@ -9,15 +9,21 @@ from amiforge.systems.system import Arch, System
 #: Kernel modules that not every kernel has, and by which something is decided.
 MODULES = ("tcp_bbr", "sch_fq")
 
-#: Prints one `key value` line a fact. The next boot's kernel is what grubby says, else the link of the boot menu, else
-#: the newest one in /boot.
+#: Sets `default` to the release of the kernel that the next boot takes: what grubby says, else the link of the boot menu,
+#: else the newest one in /boot; empty when there is none.
+DEFAULT_KERNEL = r"""
+default=$(grubby --default-kernel 2>/dev/null) || default=$(readlink /boot/vmlinuz) ||
+  default=$(printf '%s\n' /boot/vmlinuz-* | sort -V | tail -n 1)
+case $default in *vmlinuz-[0-9]*) default=${default##*vmlinuz-} ;; *) default= ;; esac
+"""
+
+#: Prints one `key value` line a fact.
 FACTS = rf"""
 (. /etc/os-release && printf 'os %s %s\n' "$ID" "$VERSION_ID")
 printf 'arch %s\nkernel %s\n' "$(uname -m)" "$(uname -r)"
-default=$(grubby --default-kernel 2>/dev/null) || default=$(readlink /boot/vmlinuz) ||
-  default=$(printf '%s\n' /boot/vmlinuz-* | sort -V | tail -n 1)
-kernel=$(uname -r)
-case $default in *vmlinuz-[0-9]*) kernel=${{default##*vmlinuz-}}; printf 'default_kernel %s\n' "$kernel";; esac
+{DEFAULT_KERNEL}
+[ -z "$default" ] || printf 'default_kernel %s\n' "$default"
+kernel=${{default:-$(uname -r)}}
 for module in {" ".join(MODULES)}; do
   ! modinfo -k "$kernel" -- "$module" >/dev/null 2>&1 || printf 'module %s\n' "$module"
 done

@@ -153,6 +153,7 @@ class RepositoryOptions:
         only: names or shell patterns of the packages that may come from it; empty for all.
         preferred: a package of another repository does not count where this one has it too.
         release: deb only: how its Release file names it, `o=Docker` or `l=NVIDIA CUDA`.
+        mirror_list: rpm only: the address is that of a list of mirrors.
     """
 
     id: str
@@ -163,6 +164,7 @@ class RepositoryOptions:
     only: tuple[str, ...] = ()
     preferred: bool = False
     release: str = ""
+    mirror_list: bool = False
 
 
 #: Starts a value that says why an answer could not be had.

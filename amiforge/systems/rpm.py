@@ -117,7 +117,7 @@ class Rpm:
         """Give the repository's file; `gpgcheck` cannot be turned off."""
         lines = {
             "name": repository.id,
-            "baseurl": repository.url,
+            "mirrorlist" if repository.mirror_list else "baseurl": repository.url,
             "enabled": "1",
             **dict(repository.settings),
             **({"includepkgs": " ".join(repository.only)} if repository.only else {}),
