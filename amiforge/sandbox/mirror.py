@@ -156,7 +156,7 @@ def _document(root: Path, path: str) -> Path | None:
 def _fill(mirror: Path, catalog: Catalog, address: str, pool: Pool, key: SigningKey) -> None:
     public = key.public()
     for path in (_KEY, *catalog.key_paths):
-        _write(mirror / path, public.encode())
+        _write(mirror / path.partition("?")[0], public.encode())
     wanted = list(catalog.builds(Origin(address, public)))
     kept = pool.take(wanted)
     built: dict[str, Path] = {}
