@@ -15,6 +15,9 @@ OURS = (
     "aws_cli",
     "aws_efa",
     "aws_lustre",
+    "nvidia_enroot_pyxis",
+    "neuron_driver",
+    "pytorch_neuron",
     "nvidia_driver",
     "packages",
 )

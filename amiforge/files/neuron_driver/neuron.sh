@@ -1,0 +1,4 @@
+case :$PATH: in
+*:/opt/aws/neuron/bin:*) ;;
+*) PATH=/opt/aws/neuron/bin:$PATH ;;
+esac
