@@ -23,6 +23,7 @@ from amiforge.ec2.session import Clients, open_clients
 from amiforge.ec2.tags import Tags
 from amiforge.engine.events import Listener, StepFinished, StepStarted, Waiting, silent
 from amiforge.errors import AmiforgeError, CleanupIncomplete
+from amiforge.recipes.compatibility import require
 from amiforge.recipes.recipe import Recipe
 from amiforge.settings import AwsSettings, BakeSettings, EngineSettings
 
@@ -50,11 +51,13 @@ def bake(  # noqa: PLR0913 - two things are needed, and each of the others may b
         means: how instances are connected to, provisioned and verified.
 
     Raises:
+        CompatibilityError: parts of the recipe do not go together; nothing was done.
         AmiforgeError: a step failed; the line `left` names what could not be removed, `log_in` and `remove` what was
             kept.
         CleanupIncomplete: the image is good, but something else could not be removed.
         KeyboardInterrupt: Ctrl-C, or a signal that ends programs.
     """
+    require(recipe)
     started, notes = time.time(), Notes(listener)
     opened = open_run(recipe, aws, settings or BakeSettings(), engine or EngineSettings(), notes, means or Means())
     with opened as run, signals_interrupt():
@@ -121,7 +124,7 @@ def _give_up(run: Run, steps: Sequence[Step], error: BaseException) -> None:
     interrupted = not isinstance(error, Exception)
     if run.settings.on_failure == "keep" and run.login and isinstance(error, AmiforgeError):
         tag = f"Name=tag:amiforge:run,Values={run.id}"
-        error.add(log_in=run.login, resume=f"{run.resume}  (with the same --set)")
+        error.add(log_in=run.login, resume=f"{run.resume}  (with the same --set, --os and the like)")
         error.add(kept=f"everything of run {run.id}: aws ec2 describe-instances --filters {tag}")
         return
     try:

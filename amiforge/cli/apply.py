@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from amiforge.cli.options import ConfigFile, Json, KeyFile, RecipeName, Set
+from amiforge.cli.options import Allow, Arch, ConfigFile, Instances, Json, KeyFile, Os, RecipeName, Set, Versions
 from amiforge.errors import HostError, RebootError, TaskError
 from amiforge.shell import display
 
@@ -18,24 +18,32 @@ def apply(
     ],
     key: KeyFile = None,
     changes: Set = None,
+    os: Os = None,
+    arch: Arch = None,
+    versions: Versions = None,
+    instances: Instances = None,
+    allow: Allow = None,
     config: ConfigFile = None,
     as_json: Json = False,
 ) -> None:
     """Bring a running machine to what a recipe describes. What is so already is left alone."""
-    from amiforge.cli.choice import choose
+    from amiforge.cli.choice import Asked, choose_one
+    from amiforge.cli.compatibility import admit
     from amiforge.cli.config import load
     from amiforge.cli.console import listening
     from amiforge.cli.machine import connected
     from amiforge.cli.where import trusted
     from amiforge.engine import apply as engine
+    from amiforge.engine.batch import read_system
 
     settings = load(config)
-    [chosen] = choose([recipe], settings, changes or [])
+    asked = Asked(changes or (), os or (), arch or (), versions or "", instances or (), allow or ())
+    chosen = choose_one(recipe, settings, asked).recipe
     try:
         with listening(f"{chosen.name} on {host}", json=as_json) as listener, connected(host, key, settings) as machine:
+            admit(chosen, read_system(machine))
             trust, recording = trusted(settings, listener)
             engine.apply(machine, chosen.tasks, listener=recording, settings=settings.engine, trust=trust)
     except (HostError, RebootError, TaskError) as error:
-        words = ["amiforge", "apply", recipe, "--host", host, *(["--key", str(key)] if key else [])]
-        again = display([*words, *(word for change in changes or [] for word in ("--set", change))])
-        raise error.add(resume=f"{again}  (what is done is kept)") from None
+        words = ["amiforge", "apply", recipe, "--host", host, *(["--key", str(key)] if key else []), *asked.words()]
+        raise error.add(resume=f"{display(words)}  (what is done is kept)") from None

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
 from typing import TYPE_CHECKING
 
 import typer
 
-from amiforge.cli.options import ConfigFile, Json, NoVerify, OnFailure, Profile, RecipeNames, Region, Sandbox, Set
-from amiforge.errors import AmiforgeError, ConfigError
+from amiforge.cli.options import (
+    Allow,
+    Arch,
+    ConfigFile,
+    Instances,
+    Json,
+    NoVerify,
+    OnFailure,
+    Os,
+    Profile,
+    RecipeNames,
+    Region,
+    Sandbox,
+    Set,
+    Versions,
+)
+from amiforge.errors import AmiforgeError, CompatibilityError, ConfigError
 
 if TYPE_CHECKING:
     from amiforge.bake.manifest import Manifest
     from amiforge.cli.config import Config
+    from amiforge.cli.outcome import Outcome
     from amiforge.engine.apply import Report
     from amiforge.engine.events import Listener
     from amiforge.host.base import Host
@@ -24,6 +40,11 @@ if TYPE_CHECKING:
 def bake(
     recipes: RecipeNames,
     changes: Set = None,
+    os: Os = None,
+    arch: Arch = None,
+    versions: Versions = None,
+    instances: Instances = None,
+    allow: Allow = None,
     config: ConfigFile = None,
     region: Region = None,
     profile: Profile = None,
@@ -33,8 +54,9 @@ def bake(
     as_json: Json = False,
 ) -> int:
     """Bake images, each from its source image to a verified one. A failed bake leaves nothing behind."""
-    from amiforge.cli.choice import choose
+    from amiforge.cli.choice import Asked, choose
     from amiforge.cli.config import Given, aws_flags, load
+    from amiforge.cli.outcome import tell
 
     flags = {"bake": {}, **aws_flags(region, profile)}
     if on_failure:
@@ -44,17 +66,43 @@ def bake(
     settings = load(config, flags)
     if sandbox and settings.bake.on_failure == "keep":
         _refuse_to_keep_what_goes()
-    status = 0
-    for recipe in choose(recipes, settings, changes or []):
-        try:
-            made = _bake(recipe, settings, sandbox=sandbox, as_json=as_json)
-        except AmiforgeError as error:
-            # One image's failure says nothing about the others; the first one decides how the command ends.
-            typer.echo(error.block(), err=True)
-            status = status or error.exit_status
-        else:
-            typer.echo(json.dumps(outcome(made)) if as_json else "\n".join(summary(made)))
-    return status
+    asked = Asked(changes or (), os or (), arch or (), versions or "", instances or (), allow or ())
+    chosen = [each.recipe for each in choose(recipes, settings, asked)]
+    refused = [_refusal(recipe) for recipe in chosen]
+    outcomes = [
+        no or _attempt(recipe, settings, sandbox=sandbox, as_json=as_json)
+        for recipe, no in zip(chosen, refused, strict=True)
+    ]
+    if len(outcomes) > 1:
+        tell(outcomes, as_json=as_json)
+    return next((outcome.exit_status for outcome in outcomes if outcome.exit_status), 0)
+
+
+def _refusal(recipe: Recipe) -> Outcome | None:
+    """Give why a recipe cannot be baked, told at once: nothing is launched before every recipe was looked at."""
+    from amiforge.cli.compatibility import admit
+    from amiforge.cli.outcome import failed
+
+    try:
+        admit(recipe)
+    except CompatibilityError as error:
+        typer.echo(error.block(), err=True)
+        return failed(recipe, error)
+    return None
+
+
+def _attempt(recipe: Recipe, settings: Config, *, sandbox: bool, as_json: bool) -> Outcome:
+    """Bake one image. Its failure says nothing about the others; the first one decides how the command ends."""
+    from amiforge.cli.outcome import as_event, baked, failed, summary
+
+    started = time.monotonic()
+    try:
+        made = _bake(recipe, settings, sandbox=sandbox, as_json=as_json)
+    except AmiforgeError as error:
+        typer.echo(error.block(), err=True)
+        return failed(recipe, error, time.monotonic() - started)
+    typer.echo(json.dumps(as_event(made)) if as_json else "\n".join(summary(made)))
+    return baked(recipe, made)
 
 
 def _refuse_to_keep_what_goes() -> None:
@@ -74,7 +122,8 @@ def _bake(recipe: Recipe, settings: Config, *, sandbox: bool, as_json: bool) -> 
     from amiforge.cli.where import ec2
     from amiforge.engine.apply import apply
 
-    with listening(f"bake {recipe.name}", json=as_json) as listener, ec2(settings, listener, sandbox=sandbox) as there:
+    title = f"bake {recipe.name} on {recipe.source.os} {recipe.source.architecture}"
+    with listening(title, json=as_json) as listener, ec2(settings, listener, sandbox=sandbox) as there:
 
         def provision(host: Host, recipe: Recipe, engine: EngineSettings, listener: Listener) -> Report:
             return apply(host, recipe.tasks, listener=listener, settings=engine, trust=there.trust)
@@ -87,26 +136,3 @@ def _bake(recipe: Recipe, settings: Config, *, sandbox: bool, as_json: bool) -> 
             listener=there.listener,
             means=Means(provision=provision),
         )
-
-
-def outcome(made: Manifest) -> dict[str, str]:
-    """Give what a bake came to as the last event; everything else is in the manifest."""
-    verified = made.verification.outcome
-    return {"event": "Baked", "recipe": made.recipe, "image": made.image, "region": made.region, "verified": verified}
-
-
-def summary(made: Manifest) -> Iterator[str]:
-    """Give what a bake came to: the image, its verified checks, and where the time went."""
-    checks = made.verification.checks
-    yield ""
-    yield f"image     {made.image}  {made.image_name}  ({made.region})"
-    yield f"source    {made.source.ami}  {made.source.name}"
-    counts = ", ".join(
-        f"{count} {outcome}"
-        for outcome in ("passed", "failed", "skipped")
-        if (count := sum(check.outcome == outcome for check in checks))
-    )
-    yield f"verified  {made.verification.outcome}" + (f": {counts}" if counts else "")
-    yield f"timeline  {made.seconds:.1f} s"
-    for timing in made.steps:
-        yield f"    {timing.seconds:7.1f} s  {timing.name}"

@@ -25,6 +25,8 @@ SECTIONS: tuple[tuple[str, type[Settings]], ...] = (
     ("bake", BakeSettings),
     ("ssh", Ssh),
 )
+#: What [recipes.NAME] may say beside the tables of its tasks; each is an option of the command line too.
+CHOICES = ("os", "arch", "versions", "instances", "allow")
 #: Variables that AWS's own tools read too; the first one that is set counts.
 AWS_VARIABLES = (
     ("region", ("AWS_REGION", "AWS_DEFAULT_REGION")),
@@ -43,9 +45,9 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All settings of one run, and the recipe options that amiforge.toml changes.
+    """All settings of one run, and what amiforge.toml says of recipes.
 
-    `recipes` maps recipe, then task (or `source`, `builder`), to options.
+    `recipes` maps recipe, then task (or `source`, `builder`), to options; `asked` maps recipe, then one of `CHOICES`.
     """
 
     engine: EngineSettings
@@ -53,6 +55,7 @@ class Config:
     bake: BakeSettings
     ssh: Ssh
     recipes: Mapping[str, Mapping[str, Mapping[str, Given]]] = field(default_factory=dict)
+    asked: Mapping[str, Mapping[str, Given]] = field(default_factory=dict)
 
 
 def load(
@@ -86,6 +89,7 @@ def load(
         bake=section("bake", BakeSettings),
         ssh=section("ssh", Ssh),
         recipes=_recipes(document.get("recipes", {}), f"{path}: recipes"),
+        asked=_asked(document.get("recipes", {}), f"{path}: recipes"),
     )
 
 
@@ -173,8 +177,16 @@ def _recipes(value: Any, origin: str) -> dict[str, dict[str, dict[str, Given]]]:
         recipe: {
             task: _from_file(_table(options, f"{origin}.{recipe}.{task}"), f"{origin}.{recipe}.{task}")
             for task, options in _table(tasks, f"{origin}.{recipe}").items()
+            if task not in CHOICES
         }
         for recipe, tasks in _table(value, origin).items()
+    }
+
+
+def _asked(value: dict[str, dict[str, Any]], origin: str) -> dict[str, dict[str, Given]]:
+    return {
+        recipe: {name: Given(table[name], f"{origin}.{recipe}.{name}") for name in CHOICES if name in table}
+        for recipe, table in value.items()
     }
 
 

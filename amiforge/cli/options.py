@@ -15,6 +15,20 @@ def complete_recipe(incomplete: str) -> list[str]:
     return [name for name in names() if name.startswith(incomplete)]
 
 
+def complete_os(incomplete: str) -> list[str]:
+    """Give the operating systems whose name starts so."""
+    from amiforge.systems import SYSTEMS
+
+    return [name for name in ("all", *(os.name for os in SYSTEMS)) if name.startswith(incomplete)]
+
+
+def complete_versions(incomplete: str) -> list[str]:
+    """Give the version sets whose name starts so."""
+    from amiforge.recipes.version_sets import VERSION_SETS
+
+    return [each.name for each in VERSION_SETS if each.name.startswith(incomplete)]
+
+
 RecipeName = Annotated[
     str,
     typer.Argument(metavar="RECIPE", help="Name of the recipe.", autocompletion=complete_recipe, show_default=False),
@@ -28,6 +42,33 @@ RecipeNames = Annotated[
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="TASK.OPTION=VALUE", help="Change an option of the recipe; repeatable."),
+]
+Os = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--os",
+        metavar="NAME|all",
+        help="Operating system, or all that a recipe has; repeatable.",
+        autocompletion=complete_os,
+    ),
+]
+Arch = Annotated[
+    list[str] | None,
+    typer.Option("--arch", metavar="x86_64|arm64|all", help="Architecture, or all that a recipe has; repeatable."),
+]
+Versions = Annotated[
+    str | None,
+    typer.Option(
+        "--versions", metavar="NAME", help="Versions that go together, by name.", autocompletion=complete_versions
+    ),
+]
+Instances = Annotated[
+    list[str] | None,
+    typer.Option("--instances", metavar="FAMILY,…", help="Instance families the image is for, as p5,g6e."),
+]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option("--allow", metavar="RULE", help="Compatibility rule that may be broken; repeatable."),
 ]
 ConfigFile = Annotated[
     Path | None,

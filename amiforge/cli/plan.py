@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from amiforge.cli.options import ConfigFile, HostName, Json, KeyFile, RecipeName, Set
+from amiforge.cli.options import (
+    Allow,
+    Arch,
+    ConfigFile,
+    HostName,
+    Instances,
+    Json,
+    KeyFile,
+    Os,
+    RecipeName,
+    Set,
+    Versions,
+)
 
 if TYPE_CHECKING:
     from amiforge.cli.config import Config
@@ -29,19 +41,31 @@ def plan(
     host: HostName = None,
     key: KeyFile = None,
     changes: Set = None,
+    os: Os = None,
+    arch: Arch = None,
+    versions: Versions = None,
+    instances: Instances = None,
+    allow: Allow = None,
     config: ConfigFile = None,
     as_json: Json = False,
 ) -> None:
     """Say what would be done: to a host, or without one, everything that the recipe consists of."""
-    from amiforge.cli.choice import choose
+    from amiforge.cli.choice import Asked, choose, choose_one
+    from amiforge.cli.compatibility import admit
     from amiforge.cli.config import load
     from amiforge.recipes.outline import outline
 
     settings = load(config)
-    for chosen in choose([recipe], settings, changes or []):
-        found = outline(chosen) if host is None else _ask(host, key, chosen, settings)
-        lines = map(json.dumps, as_data(found)) if as_json else describe(found, asked=host is not None)
-        typer.echo("\n".join(lines))
+    asked = Asked(changes or (), os or (), arch or (), versions or "", instances or (), allow or ())
+    if host is None:
+        for chosen in (each.recipe for each in choose([recipe], settings, asked)):
+            admit(chosen)
+            _print(outline(chosen), asked=False, as_json=as_json)
+        return
+    chosen = choose_one(recipe, settings, asked).recipe
+    found = _ask(host, key, chosen, settings)
+    _print(found, asked=True, as_json=as_json)
+    admit(chosen, found.system)
 
 
 def _ask(host: str, key: Path | None, recipe: Recipe, settings: Config) -> Plan:
@@ -52,6 +76,11 @@ def _ask(host: str, key: Path | None, recipe: Recipe, settings: Config) -> Plan:
     trust = Lockfile(Path(settings.engine.lock_file)).trust()
     with connected(host, key, settings) as machine:
         return apply.plan(machine, recipe.tasks, settings=settings.engine, trust=trust)
+
+
+def _print(found: Plan, *, asked: bool, as_json: bool) -> None:
+    lines = map(json.dumps, as_data(found)) if as_json else describe(found, asked=asked)
+    typer.echo("\n".join(lines))
 
 
 def as_data(plan: Plan) -> Iterator[dict[str, Any]]:

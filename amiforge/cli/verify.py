@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from amiforge.cli.options import ConfigFile, HostName, Json, KeyFile, Profile, RecipeName, Region, Sandbox, Set
+from amiforge.cli.options import (
+    Arch,
+    ConfigFile,
+    HostName,
+    Json,
+    KeyFile,
+    Os,
+    Profile,
+    RecipeName,
+    Region,
+    Sandbox,
+    Set,
+    Versions,
+)
 from amiforge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,6 +41,9 @@ def verify(
     ami: AmiId = None,
     key: KeyFile = None,
     changes: Set = None,
+    os: Os = None,
+    arch: Arch = None,
+    versions: Versions = None,
     junit: Junit = None,
     config: ConfigFile = None,
     region: Region = None,
@@ -36,19 +52,20 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Put every check of a recipe to a running machine, or to an instance booted from an image."""
-    from amiforge.cli.choice import choose
+    from amiforge.cli.choice import Asked, choose_one
     from amiforge.cli.config import aws_flags, load
     from amiforge.cli.console import listening
 
     if (host is None) == (ami is None):
         raise ConfigError("what to verify is not clear", fix="give either --host [USER@]ADDRESS or --ami AMI")
     settings = load(config, aws_flags(region, profile))
-    for chosen in choose([recipe], settings, changes or []):
-        with listening(f"verify {chosen.name} on {host or ami}", json=as_json) as listener:
-            if host:
-                _host(chosen, host, key, settings, listener, junit)
-            elif ami:
-                _image(chosen, ami, settings, listener, junit, sandbox=sandbox)
+    asked = Asked(changes or (), os or (), arch or (), versions or "")
+    chosen = choose_one(recipe, settings, asked).recipe
+    with listening(f"verify {chosen.name} on {host or ami}", json=as_json) as listener:
+        if host:
+            _host(chosen, host, key, settings, listener, junit)
+        elif ami:
+            _image(chosen, ami, settings, listener, junit, sandbox=sandbox)
 
 
 def _host(

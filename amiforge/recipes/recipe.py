@@ -14,6 +14,7 @@ from amiforge.recipes import version_sets
 from amiforge.recipes.assumed import assumed
 from amiforge.recipes.version_sets import Pin
 from amiforge.tasks.instance_family import of_arch
+from amiforge.tasks.platform import Platform, platform
 from amiforge.tasks.task import Task
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -60,6 +61,11 @@ class Recipe(BaseModel):
     def sources(self) -> tuple[SourceImage, ...]:
         """Every source image it can start from, its own first."""
         return (self.source, *(variant.source for variant in self.variants if variant.source != self.source))
+
+    @property
+    def platforms(self) -> tuple[Platform, ...]:
+        """Where it exists: the platforms of its source images, its own first."""
+        return tuple(platform(assumed(source)) for source in self.sources)
 
     def on(self, os: str = "", architecture: str = "") -> Recipe:
         """Give the recipe for another operating system or architecture; an empty one stays as it is.

@@ -6,10 +6,11 @@ names the rule, in `allow` of the recipe or with `--allow`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
+from itertools import groupby
 
 from amiforge.errors import CompatibilityError, ConfigError
 from amiforge.recipes.assumed import assumed
@@ -54,19 +55,20 @@ def require(recipe: Recipe, system: System | None = None) -> tuple[Violation, ..
     found = violations(recipe, system)
     errors = [each for each in found if each.severity == "error"]
     if errors:
-        raise refused(recipe.name, recipe.source.os, errors)
+        raise refused(recipe, errors)
     return found
 
 
-def refused(name: str, os: str, errors: Iterable[Violation]) -> CompatibilityError:
-    """Give the error that names every rule a recipe breaks."""
-    lines: dict[str, str] = {}
-    for each in errors:
-        text = f"{each.message}\nfix: {each.fix}\nsource: {each.source}"
-        lines[each.rule] = "\n".join(filter(None, (lines.get(each.rule, ""), text)))
+def refused(recipe: Recipe, errors: Sequence[Violation]) -> CompatibilityError:
+    """Give the error that tells of every rule that a recipe breaks."""
+    lines = {
+        rule: "\n".join(part for each in group for part in (each.message, f"fix: {each.fix}", f"see: {each.source}"))
+        for rule, group in groupby(errors, key=lambda each: each.rule)
+    }
     many = f"{len(lines)} compatibility rules" if len(lines) > 1 else "a compatibility rule"
+    system = f"{recipe.source.os} {recipe.source.architecture}"
     allow = " ".join(f"--allow {rule}" for rule in lines)
-    return CompatibilityError(f"recipe {name} on {os} breaks {many}", **lines, go_on_anyway=allow)
+    return CompatibilityError(f"{recipe.name} on {system} breaks {many}", **lines, go_on_anyway=allow)
 
 
 def _violations(rule: Rule, facts: Facts) -> Iterator[Violation]:

@@ -117,6 +117,8 @@ def test_list_names_every_recipe_and_task(capsys: pytest.CaptureFixture[str]) ->
     text = capsys.readouterr().out
     assert "eks_gpu" in text
     assert "nvidia_driver" in text
+    assert "gpu-current" in text
+    assert "al2023 (x86_64" in text
 
 
 def test_list_as_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,7 +129,7 @@ def test_list_as_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_show_lists_every_option_with_its_value_and_marks_what_is_changed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["show", "eks_gpu", "--set", "builder.volume_gib=200"]) == 0
+    assert run(["show", "eks_gpu", "--options", "--set", "builder.volume_gib=200"]) == 0
     rows = {" ".join(line.split()[:3]) for line in capsys.readouterr().out.splitlines()}
     assert "* volume_gib 200" in rows
     assert "volume_iops 3000 gp3" in rows
@@ -136,9 +138,43 @@ def test_show_lists_every_option_with_its_value_and_marks_what_is_changed(capsys
 def test_show_as_json_has_source_builder_and_tasks_in_order(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["show", "eks_gpu", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
+    assert shown["violations"] == []
+    efa = next(each for each in shown["software"] if each["title"] == "EFA installer")
+    assert (efa["version"], efa["why"].partition(":")[0]) == ("1.50.0", "gpu-stable")
     assert list(shown["tasks"])[:2] == ["packages", "aws_cli"]
     assert shown["source"]["os"] == "al2023"
     assert shown["builder"]["address"] == "public"
+
+
+P3 = ["eks_gpu", "--instances", "p3", "--set", "nvidia_driver.version=595.91.07"]
+
+
+@pytest.mark.parametrize("command", ["show", "plan", "bake"])
+def test_what_does_not_go_together_is_refused_before_anything_else(
+    capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert run([command, *P3]) == 5
+    error = capsys.readouterr().err
+    assert "NVIDIA driver 595.91.07 and p3: " in error
+    assert "--allow driver-too-new --allow kernel-modules" in error
+
+
+def test_what_is_allowed_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plan", *P3, "--allow", "driver-too-new", "--allow", "kernel-modules"]) == 0
+    warned = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in warned] == ["! driver-too-new", "! kernel-modules"]
+
+
+def test_an_allowed_rule_must_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plan", "eks_gpu", "--allow", "driver-to-new"]) == 2
+    assert "did you mean driver-too-new?" in capsys.readouterr().err
+
+
+def test_show_says_where_a_version_was_given(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["show", "eks_gpu", "--set", "aws_efa.version=1.51.0"]) == 0
+    (row,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("EFA installer"))
+    assert "1.51.0" in row
+    assert "--set aws_efa.version=1.51.0" in row
 
 
 def test_plan_without_a_host_names_every_resource(capsys: pytest.CaptureFixture[str]) -> None:

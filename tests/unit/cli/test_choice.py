@@ -1,19 +1,30 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from amiforge import recipes
-from amiforge.cli.choice import choose, parse_set
+from amiforge.cli.choice import Asked, Chosen, choose_one, parse_set
+from amiforge.cli.choice import choose as choose_asked
 from amiforge.cli.config import Config, Given, load
-from amiforge.errors import ConfigError
+from amiforge.ec2.source_image import al2023_image, amzn2_image, ubuntu_image
+from amiforge.errors import ConfigError, RecipeError
+from amiforge.recipes.recipe import Recipe, Variant
+from amiforge.tasks.aws_efa import AwsEfa
+from amiforge.tasks.packages import Packages
 
 
 def config(folder: Path, text: str = "") -> Config:
     path = folder / "amiforge.toml"
     path.write_text(text)
     return load(path, environment={})
+
+
+def choose(names: list[str], config: Config, changes: Sequence[str], **asked: Any) -> tuple[Recipe, ...]:
+    return tuple(each.recipe for each in choose_asked(names, config, Asked(changes, **asked)))
 
 
 def driver(recipe: object) -> str:
@@ -114,3 +125,122 @@ def test_an_unknown_recipe_is_refused_with_the_nearest(tmp_path: Path) -> None:
 
 def test_only_the_first_equals_sign_separates() -> None:
     assert parse_set("task.option=a=b.c") == ("task", "option", Given("a=b.c", "--set task.option=a=b.c"))
+
+
+EVERYWHERE = Recipe(
+    name="everywhere",
+    description="on several systems",
+    source=al2023_image(),
+    tasks=(Packages(), AwsEfa()),
+    variants=(
+        Variant(source=al2023_image(architecture="arm64")),
+        Variant(source=ubuntu_image("ubuntu2404"), tasks=(AwsEfa(minimal=True),)),
+        Variant(source=amzn2_image()),
+    ),
+    instances=("p5", "g5g"),
+)
+
+
+@pytest.fixture
+def _two(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"eks_gpu": recipes.find("eks_gpu").model_copy(update={"variants": ()}), "everywhere": EVERYWHERE}
+    monkeypatch.setattr(recipes, "names", lambda: tuple(found))
+    monkeypatch.setattr(recipes, "find", found.__getitem__)
+
+
+def where(found: Sequence[Recipe]) -> list[str]:
+    return [f"{recipe.name} {recipe.source.os} {recipe.source.architecture}" for recipe in found]
+
+
+@pytest.mark.usefixtures("_two")
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({}, ["everywhere al2023 x86_64"]),
+        ({"os": ["ubuntu2404"]}, ["everywhere ubuntu2404 x86_64"]),
+        ({"os": ["amzn2,ubuntu2404"]}, ["everywhere amzn2 x86_64", "everywhere ubuntu2404 x86_64"]),
+        ({"arch": ["aarch64"]}, ["everywhere al2023 arm64"]),
+        (
+            {"os": ["all"]},
+            ["everywhere al2023 x86_64", "everywhere ubuntu2404 x86_64", "everywhere amzn2 x86_64"],
+        ),
+        ({"os": ["all"], "arch": ["arm64"]}, ["everywhere al2023 arm64"]),
+        (
+            {"os": ["al2023"], "arch": ["all"]},
+            ["everywhere al2023 x86_64", "everywhere al2023 arm64"],
+        ),
+    ],
+)
+def test_a_recipe_is_taken_on_every_system_asked_for(tmp_path: Path, asked: dict[str, Any], found: list[str]) -> None:
+    assert where(choose(["everywhere"], config(tmp_path), [], **asked)) == found
+
+
+@pytest.mark.usefixtures("_two")
+def test_all_recipes_are_taken_where_they_exist_and_a_named_one_must(tmp_path: Path) -> None:
+    assert where(choose(["all"], config(tmp_path), [], os=["ubuntu2404"])) == ["everywhere ubuntu2404 x86_64"]
+    with pytest.raises(RecipeError, match="eks_gpu does not exist for ubuntu2404"):
+        choose(["eks_gpu"], config(tmp_path), [], os=["ubuntu2404"])
+    with pytest.raises(RecipeError, match="no recipe exists for ubuntu2204"):
+        choose(["all"], config(tmp_path), [], os=["ubuntu2204"])
+
+
+@pytest.mark.usefixtures("_two")
+def test_the_file_says_where_and_for_what_and_the_flag_beats_it(tmp_path: Path) -> None:
+    file = config(
+        tmp_path,
+        """
+        [recipes.everywhere]
+        os = "ubuntu2404"
+        versions = "gpu-current"
+        instances = ["p5en"]
+        allow = ["order"]
+        packages = { update = "all" }
+        """,
+    )
+    (recipe,) = choose(["everywhere"], file, [])
+    assert where([recipe]) == ["everywhere ubuntu2404 x86_64"]
+    assert (recipe.instances, recipe.allow, recipe.task("aws_efa").model_dump()["version"]) == (
+        ("p5en",),
+        ("order",),
+        "1.51.0",
+    )
+    asked = {"os": ["al2023"], "versions": "gpu-stable", "instances": ["p4d,p5"], "allow": ["efa-system"]}
+    (recipe,) = choose(["everywhere"], file, [], **asked)
+    assert (recipe.source.os, recipe.instances, recipe.allow) == ("al2023", ("p4d", "p5"), ("efa-system",))
+    assert recipe.task("aws_efa").model_dump()["version"] == "1.50.0"
+
+
+@pytest.mark.usefixtures("_two")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("os = 3", "recipes.everywhere.os must be text or a list of texts, and is 3"),
+        ("versions = ['a']", "recipes.everywhere.versions must be text"),
+        ("versions = 'newest'", "there is no version set 'newest'"),
+        ("operating_system = 'al2023'", "recipes.everywhere.operating_system must be a table"),
+    ],
+)
+def test_a_wrong_choice_in_the_file_names_its_place(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        choose(["everywhere"], config(tmp_path, f"[recipes.everywhere]\n{text}"), [])
+    assert message in caught.value.block()
+    assert "amiforge.toml" in caught.value.block()
+
+
+@pytest.mark.usefixtures("_two")
+def test_what_was_given_and_the_versions_that_hold_are_remembered(tmp_path: Path) -> None:
+    file = config(tmp_path, "[recipes.everywhere.packages]\nupdate = 'all'\n")
+    asked = Asked(("aws_efa.version=1.49.0",), ("amzn2",))
+    chosen: Chosen = choose_one("everywhere", file, asked)
+    assert chosen.versions == "legacy-al2"
+    assert chosen.given == {
+        ("packages", "update"): f"{tmp_path}/amiforge.toml: recipes.everywhere.packages.update",
+        ("aws_efa", "version"): "--set aws_efa.version=1.49.0",
+    }
+    assert list(asked.words()) == ["--set", "aws_efa.version=1.49.0", "--os", "amzn2"]
+
+
+@pytest.mark.usefixtures("_two")
+def test_one_host_takes_one_recipe_on_one_system(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="these are 3: everywhere on al2023, everywhere on ubuntu2404"):
+        choose_one("everywhere", config(tmp_path), Asked(os=["all"]))

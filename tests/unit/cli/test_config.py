@@ -114,6 +114,7 @@ def test_recipe_options_keep_the_place_they_come_from(tmp_path: Path) -> None:
     config: Config = load(path, environment={})
     given = Given("1.2", f"{path}: recipes.eks_gpu.nvidia_driver.version")
     assert config.recipes == {"eks_gpu": {"nvidia_driver": {"version": given}}}
+    assert config.asked == {"eks_gpu": {}}
 
 
 @pytest.mark.parametrize(
