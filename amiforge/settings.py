@@ -39,7 +39,11 @@ class EngineSettings(Settings):
         description="where downloads come from instead of their own hosts: https://host/path becomes MIRROR/host/path",
     )
     lock_file: str = Field(
-        "amiforge.lock", description="file that records digests of downloads seen for the first time"
+        "amiforge.lock",
+        description="file that records digests of downloads and fingerprints of keys seen for the first time",
+    )
+    require_digests: bool = Field(
+        False, description="refuse, before anything is launched, a recipe with a download of which nothing is known"
     )
 
 

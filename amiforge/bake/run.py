@@ -25,8 +25,10 @@ from amiforge.engine.events import Event, Listener
 from amiforge.engine.lockfile import Lockfile
 from amiforge.host.base import Host
 from amiforge.recipes.recipe import Recipe
+from amiforge.recipes.supply import refuse_unproven
 from amiforge.settings import BakeSettings, EngineSettings
 from amiforge.shell import Secret, display, quote
+from amiforge.systems.trust import Trust
 
 if TYPE_CHECKING:
     from amiforge.engine.apply import Report
@@ -82,6 +84,18 @@ class Means:
     connect: Callable[[Login], Host] = over_ssh
     provision: Callable[[Host, Recipe, EngineSettings, Listener], Report] = provision
     verify: Callable[[Host, Recipe, Listener], None] = verified
+    #: what `provision` trusts; None for what amiforge.lock says.
+    trust: Trust | None = None
+
+    def refuse_unproven(self, recipe: Recipe, settings: EngineSettings) -> None:
+        """Refuse a recipe with downloads of which nothing is known, where the settings want that.
+
+        Raises:
+            RecipeError: there is such a download.
+            ConfigError: amiforge.lock cannot be read.
+        """
+        if settings.require_digests:
+            refuse_unproven(recipe, self.trust or Lockfile(Path(settings.lock_file)).trust())
 
 
 @dataclass

@@ -150,7 +150,8 @@ class Artifact(Resource):
         """Download it, unless what is there has the right digest and only its mode differs."""
         summary = f"download {self.url}"
         digest = system.digest(self.url, self.sha256)
-        words = (system.mirrored(self.url), self.path, digest, self.mode, self.url, *self._signature(system))
+        known_as = "" if digest else self.url
+        words = (system.mirrored(self.url), self.path, digest, self.mode, known_as, *self._signature(system))
         yield Change(summary, script(_DOWNLOAD, *words, summary=summary), job=True, timeout=self.timeout, prefetch=True)
 
     def downloads(self, system: System) -> Iterator[Download]:
@@ -165,4 +166,5 @@ class Artifact(Resource):
         if signed is None:
             return "", "", "", ""
         wanted = system.fingerprint(signed.key_url, signed.key_fingerprint)
-        return system.mirrored(signed.url), system.mirrored(signed.key_url), wanted, signed.key_url
+        known_as = "" if wanted else signed.key_url
+        return system.mirrored(signed.url), system.mirrored(signed.key_url), wanted, known_as

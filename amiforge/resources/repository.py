@@ -23,7 +23,10 @@ from amiforge.systems.system import System
 _URL = re.compile(r"https?://[^\s/]+(?:/[\x21-\x7e]*)?")
 
 #: Settings that say who may sign. Signatures are always checked, with the key of the repository and no other.
-_SIGNING = {"gpgcheck", "gpgkey", "repo_gpgcheck", "signed-by", "trusted", "allow-insecure", "allow-weak"}
+_SIGNING = {
+    *("gpgcheck", "gpgkey", "pkg_gpgcheck", "repo_gpgcheck", "sslverify"),
+    *("signed-by", "trusted", "allow-insecure", "allow-weak", "allow-downgrade-to-insecure"),
+}
 
 Settings = Mapping[str, str] | tuple[tuple[str, str], ...]
 
@@ -129,7 +132,7 @@ class Repository(Resource):
         manager = system.os.packages
         path = manager.key_path(self.id)
         if self.present and "key" in differing:
-            fetch = fetch_key(system.mirrored(self.key_url), path, self._wanted_key(system), self.key_url)
+            fetch = fetch_key(self.key_url, system, path, self.key_fingerprint)
             yield Change(f"fetch the key of {self.id}", fetch, job=True)
         for prefix, file in self._files(system).items():
             keys = {key.removeprefix(prefix) for key in differing if key in _flat({prefix: file.desired(system)})}

@@ -13,6 +13,7 @@ from amiforge.engine.lockfile import RECORDED_KEY
 from amiforge.engine.query import Answer, Query, QueryKind
 from amiforge.errors import FactUnreadable
 from amiforge.shell import Command, script
+from amiforge.systems.system import System
 
 _BEGIN = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 
@@ -120,9 +121,8 @@ def key_at(path: str) -> Query[bytes | None]:
     return Query(_KEYS, path)
 
 
-def fetch_key(url: str, path: str, fingerprint: str, known_as: str) -> Command:
-    """Give the command that puts an armored key in place, if it has the fingerprint.
-
-    An empty fingerprint is not checked but recorded, under the address the key is `known_as` when `url` is a mirror's.
-    """
-    return script(_FETCH, url, path, fingerprint, known_as, summary=f"fetch signing key {url}")
+def fetch_key(url: str, system: System, path: str, fingerprint: str) -> Command:
+    """Give the command that puts an armored key in place, if it has the known fingerprint; records it without one."""
+    wanted = system.fingerprint(url, fingerprint)
+    words = (system.mirrored(url), path, wanted, "" if wanted else url)
+    return script(_FETCH, *words, summary=f"fetch signing key {system.mirrored(url)}")

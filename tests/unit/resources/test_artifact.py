@@ -32,7 +32,7 @@ def test_command_uses_the_mirror_and_the_recorded_digest() -> None:
     (change,) = Artifact(URL, "/c/x", sha256="0" * 64, executable=True).changes(frozenset({"type"}), system)
     assert (change.summary, change.job, change.prefetch) == (f"download {URL}", True, True)
     mirrored = "http://mirror.example/m/host.example/path/driver-1.2.run"
-    assert change.command.args == (mirrored, "/c/x", DIGEST, "0755", URL, "", "", "", "")
+    assert change.command.args == (mirrored, "/c/x", DIGEST, "0755", "", "", "", "", "")
 
 
 @pytest.mark.parametrize(

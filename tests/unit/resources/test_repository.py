@@ -163,6 +163,7 @@ def test_the_key_in_the_lock_file_wins_over_the_recipes() -> None:
         lambda: replace(DOCKER, release="o=Docker\nPin-Priority: 1001"),
         lambda: replace(NEURON, key_fingerprint="D42D0685"),
         lambda: replace(NEURON, settings={"gpgcheck": "0"}),
+        lambda: replace(NEURON, settings={"sslverify": "0"}),
         lambda: replace(NEURON, settings={"GPGKEY": "file:///x"}),
         lambda: replace(DOCKER, settings={"Trusted": "yes"}),
         lambda: replace(DOCKER, settings={"Architectures": "amd64\nTrusted: yes"}),
