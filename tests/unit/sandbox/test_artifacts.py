@@ -1,4 +1,4 @@
-"""Installers are what their vendors' are on the outside, and the same bytes every time."""
+"""Downloads are what their vendors' are on the outside, and the same bytes every time."""
 
 from __future__ import annotations
 
@@ -11,11 +11,22 @@ from pathlib import Path
 import pytest
 
 from amiforge.errors import ConfigError
-from amiforge.sandbox.artifacts import EfaBundle, aws_cli, efa_installer, nvidia_run
+from amiforge.sandbox.artifacts import Artifact, document
+from amiforge.sandbox.catalog import read_catalog
+
+MIRROR = "http://127.0.0.1:8080"
+RUN, CLI, EFA = (
+    next(artifact for artifact in read_catalog().artifacts if artifact.path.startswith(host))
+    for host in ("us.download.nvidia.com", "awscli.", "efa-installer.")
+)
+
+
+def make(kind: str, **fields: object) -> Artifact:
+    return Artifact.model_validate({"kind": kind, "path": "host.example/a-@VERSION@", "versions": ["1"], **fields})
 
 
 def test_the_run_file_has_both_module_flavours_and_a_notice_behind_its_script() -> None:
-    script, _, payload = nvidia_run("580.159.03").partition(b"\n__PAYLOAD__\n")
+    script, _, payload = document(RUN, "580.159.03", MIRROR, {}).partition(b"\n__PAYLOAD__\n")
     assert script.startswith(b"#!/bin/sh\n")
     with tarfile.open(fileobj=io.BytesIO(base64.decodebytes(payload))) as archive:
         names = archive.getnames()
@@ -26,28 +37,46 @@ def test_the_run_file_has_both_module_flavours_and_a_notice_behind_its_script() 
 
 
 def test_the_cli_archive_has_an_executable_installer() -> None:
-    with zipfile.ZipFile(io.BytesIO(aws_cli("2.36.11"))) as archive:
+    with zipfile.ZipFile(io.BytesIO(document(CLI, "2.36.11", MIRROR, {}))) as archive:
         modes = {entry.filename: entry.external_attr >> 16 for entry in archive.infolist()}
         assert b"aws-cli/2.36.11 " in archive.read("aws/dist/aws")
     assert modes["aws/install"] == modes["aws/dist/aws"] == 0o755
-    assert modes["aws/README.md"] == 0o644
+    assert modes["aws/STAND-IN"] == 0o644
 
 
-def test_the_efa_tarball_holds_its_installer_and_packages(tmp_path: Path) -> None:
-    rpm = tmp_path / "efa.rpm"
-    rpm.write_bytes(b"rpm")
-    content = efa_installer("1.50.0", EfaBundle(minimal=("efa-1-1.noarch",), full=()), {"efa-1-1.noarch": rpm})
+def test_an_archive_holds_packages_beside_its_files_below_its_root(tmp_path: Path) -> None:
+    (tmp_path / "efa-1-1.noarch.rpm").write_bytes(b"rpm")
+    artifact = make(
+        "tar.gz",
+        root="a-@VERSION@",
+        files={"run.sh": "#!/bin/sh\n# @VERSION@ from @MIRROR@\n"},
+        packages={"RPMS": ["efa-@VERSION@-1.noarch"]},
+    )
+    content = document(artifact, "1", MIRROR, {"efa-1-1.noarch": tmp_path / "efa-1-1.noarch.rpm"})
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         modes = {entry.name: entry.mode for entry in archive}
-    assert modes["aws-efa-installer/efa_installer.sh"] == 0o755
-    assert "aws-efa-installer/RPMS/efa-1-1.noarch.rpm" in modes
+        script = archive.extractfile("a-1/run.sh")
+        assert script is not None
+        assert script.read() == f"#!/bin/sh\n# 1 from {MIRROR}\n".encode()
+    assert modes == {"a-1/STAND-IN": 0o644, "a-1/run.sh": 0o755, "a-1/RPMS/efa-1-1.noarch.rpm": 0o644}
 
 
-def test_a_bundle_with_an_unknown_package_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"EFA 1\.50\.0 carries unknown packages: efa-9-9\.noarch"):
-        efa_installer("1.50.0", EfaBundle(minimal=("efa-9-9.noarch",), full=()), {})
+def test_a_text_and_a_package_are_served_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "x.deb").write_bytes(b"deb")
+    assert document(make("file", text="@VERSION@\n"), "1", MIRROR, {}) == b"1\n"
+    assert document(make("package", package="x_@VERSION@_all"), "1", MIRROR, {"x_1_all": tmp_path / "x.deb"}) == b"deb"
 
 
-def test_artifacts_without_signed_packages_are_the_same_bytes_every_time() -> None:
-    assert nvidia_run("595.91.07") == nvidia_run("595.91.07")
-    assert aws_cli("2.36.11") == aws_cli("2.36.11")
+def test_a_package_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"artifact host\.example/a-@VERSION@: there is no stand-in package efa-9"):
+        document(make("tar.gz", packages={"RPMS": ["efa-9"]}), "1", MIRROR, {})
+
+
+def test_a_file_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"a file nothing\.sh, which is not in standins/files"):
+        document(make("file", copy="nothing.sh"), "1", MIRROR, {})
+
+
+@pytest.mark.parametrize(("artifact", "version"), [(RUN, "595.91.07"), (CLI, "2.36.11")])
+def test_artifacts_without_signed_packages_are_the_same_bytes_every_time(artifact: Artifact, version: str) -> None:
+    assert document(artifact, version, MIRROR, {}) == document(artifact, version, MIRROR, {})

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from amiforge.sandbox.folder import Folder
-from amiforge.sandbox.mirror import mirror_address, mirror_app, repositories
+from amiforge.sandbox.mirror import mirror_address, mirror_app
 
 CONTENT = bytes(range(256)) * 4096
 
@@ -96,9 +96,3 @@ def test_each_sandbox_has_a_loopback_address_for_its_mirror_that_stays() -> None
     assert len(addresses) == 50
     assert all(address.startswith("http://127.2.") for address in addresses)
     assert mirror_address(Folder(Path("/sandbox/1"))) == mirror_address(Folder(Path("/sandbox/other/../1")))
-
-
-def test_every_repository_that_is_served_has_mirror_lists_for_the_locked_release_and_latest() -> None:
-    for repository in repositories():
-        assert bool(repository.path) == bool(repository.mirror_lists)
-        assert not repository.path or any("/mirrors/latest/" in path for path in repository.mirror_lists)

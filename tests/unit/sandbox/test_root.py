@@ -6,7 +6,15 @@ import pytest
 
 from amiforge.errors import SandboxUnavailable
 from amiforge.sandbox.folder import Folder
-from amiforge.sandbox.root import BASES, build_root, debian_sources, digest, reaching_options
+from amiforge.sandbox.root import (
+    BASES,
+    COMMON,
+    base_names,
+    build_root,
+    debian_sources,
+    digest,
+    reaching_options,
+)
 
 
 @pytest.fixture
@@ -27,6 +35,11 @@ def test_digest_changes_with_any_content_and_any_name(base: Path) -> None:
     (base / "files/etc/hosts").rename(base / "files/etc/other")
     seen.add(digest(base))
     assert len(seen) == 4
+
+
+def test_what_bases_share_counts_for_each(base: Path) -> None:
+    alone = digest(base)
+    assert digest(base, base) != alone == digest(base)
 
 
 def test_digest_of_equal_descriptions_is_equal(base: Path, tmp_path: Path) -> None:
@@ -61,10 +74,17 @@ def test_proxies_are_kept_and_other_options_are_not() -> None:
 
 
 def test_unknown_root_is_refused_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(SandboxUnavailable, match=r"'slackware'.*debian-rpm"):
+    with pytest.raises(SandboxUnavailable, match=r"'slackware'.*debian-apt, debian-rpm"):
         build_root(Folder(tmp_path), "slackware")
 
 
 def test_each_base_has_every_part() -> None:
     for base in BASES.iterdir():
-        assert {path.name for path in base.iterdir()} == {"packages", "setup.sh", "files", "finish.sh"}
+        once = {"setup.sh"} if base == COMMON else set()
+        assert {path.name for path in base.iterdir()} == {"packages", "files", "finish.sh"} | once
+
+
+def test_no_two_parts_of_a_base_have_the_same_file() -> None:
+    common = {path.relative_to(COMMON) for path in COMMON.rglob("*") if path.is_file() and path.parent != COMMON}
+    for name in base_names():
+        assert not [path for path in common if (BASES / name / path).exists()]
