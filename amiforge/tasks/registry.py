@@ -19,6 +19,10 @@ OURS = (
     "neuron_driver",
     "pytorch_neuron",
     "nvidia_driver",
+    "nvidia_cuda",
+    "nvidia_gdrcopy",
+    "nvidia_nccl",
+    "aws_ofi_nccl",
     "packages",
 )
 _GROUP = "amiforge.tasks"
