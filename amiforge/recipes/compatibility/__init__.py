@@ -14,7 +14,7 @@ from itertools import groupby
 
 from amiforge.errors import CompatibilityError, ConfigError
 from amiforge.recipes.assumed import assumed
-from amiforge.recipes.compatibility import driver, network, order, platforms
+from amiforge.recipes.compatibility import containers, cuda, driver, network, neuron, order, platforms
 from amiforge.recipes.compatibility.facts import Facts
 from amiforge.recipes.compatibility.rule import Rule, Violation
 from amiforge.recipes.recipe import Recipe
@@ -24,7 +24,10 @@ RULES: tuple[Rule, ...] = (
     *platforms.RULES,
     *order.RULES,
     *driver.RULES,
+    *cuda.RULES,
     *network.RULES,
+    *containers.RULES,
+    *neuron.RULES,
 )
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar
 
 from amiforge.ec2.source_image import SourceImage
+from amiforge.errors import RecipeError
 from amiforge.recipes.recipe import Recipe
 from amiforge.resources import Repository
 from amiforge.systems.system import System
 from amiforge.tasks import instance_family
 from amiforge.tasks.instance_family import Family
-from amiforge.tasks.platform import platform
 from amiforge.tasks.task import Task
 
 Kind = TypeVar("Kind", bound=Task)
@@ -50,8 +51,7 @@ class Facts:
     @property
     def families(self) -> tuple[Family, ...]:
         """The families of the instances, those of which something is known."""
-        found = (instance_family.find(name) for name in self.instances)
-        return tuple(dict.fromkeys(family for family in found if family))
+        return families(self.instances)
 
     @property
     def kernel(self) -> str:
@@ -63,10 +63,18 @@ class Facts:
     def repositories(self) -> Iterator[tuple[str, Repository]]:
         """Every package repository that a task adds, with the task's name."""
         for task in self.tasks:
-            if platform(self.system) in task.platforms:
+            # A task that cannot be there is another rule's affair.
+            with suppress(RecipeError):
+                task.require(self.system)
                 for resource in task.resources(self.system):
                     if isinstance(resource, Repository) and resource.present:
                         yield task.name(), resource
+
+
+def families(instances: Iterable[str]) -> tuple[Family, ...]:
+    """Give the families of instance types or families, each once, those of which something is known."""
+    found = (instance_family.find(name) for name in instances)
+    return tuple(dict.fromkeys(family for family in found if family))
 
 
 def numbers(version: str) -> tuple[int, ...]:

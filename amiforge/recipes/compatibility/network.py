@@ -1,4 +1,4 @@
-"""EFA."""
+"""EFA and Lustre."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from amiforge.recipes.compatibility.carried import carried
 from amiforge.recipes.compatibility.facts import Facts, numbers
 from amiforge.recipes.compatibility.rule import Conflict, Rule
 from amiforge.tasks.aws_efa import AwsEfa
+from amiforge.tasks.aws_lustre import COVERED, AwsLustre, covered
 
 _LAST_FOR_AMZN2 = "1.49.0"
 
@@ -30,6 +31,20 @@ def _efa_goes_back(facts: Facts) -> Iterator[Conflict]:
         )
 
 
+def _lustre_of_kernel(facts: Facts) -> Iterator[Conflict]:
+    os, kernel = facts.system.os, facts.kernel
+    if not facts.task(AwsLustre) or not kernel:
+        return
+    whole = bool(facts.system.kernel)
+    if not (covered(os.name, kernel) if whole else kernel in COVERED.get(os.name, {})):
+        known = ", ".join(COVERED.get(os.name, {})) or "none"
+        yield Conflict(
+            f"the Lustre client and kernel {kernel}: there are no modules for it; of {os.title}'s kernels, those of"
+            f" {known} are covered, as far as FSx's table says",
+            "a source image with such a kernel: Amazon Linux 2023's 6.12, Ubuntu's linux-aws-lts",
+        )
+
+
 RULES = (
     Rule(
         "efa-system",
@@ -44,5 +59,12 @@ RULES = (
         "warning",
         "aws/aws-parallelcluster CHANGELOG",
         _efa_goes_back,
+    ),
+    Rule(
+        "lustre-kernel",
+        "The Lustre client has modules for the kernel.",
+        "warning",
+        "Amazon FSx for Lustre user guide, Installing the Lustre client",
+        _lustre_of_kernel,
     ),
 )

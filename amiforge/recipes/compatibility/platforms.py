@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from types import MappingProxyType
 
+from amiforge.errors import RecipeError
 from amiforge.recipes.compatibility.facts import Facts, numbers
 from amiforge.recipes.compatibility.rule import Conflict, Rule
 from amiforge.tasks.instance_family import find
@@ -19,7 +20,7 @@ _ACCELERATED = re.compile(r"(p|g|gr|dl|inf|trn)\d")
 #: Why a task does not exist on an operating system, where a vendor says it.
 _REASONS = MappingProxyType(
     {
-        ("pytorch_neuron", "al2023"): "AWS makes torch-neuronx for Ubuntu only",
+        ("pytorch_neuron", "al2023"): "AWS makes torch-neuronx for no Python that it has",
     }
 )
 
@@ -27,12 +28,11 @@ _REASONS = MappingProxyType(
 def _task_elsewhere(facts: Facts) -> Iterator[Conflict]:
     here = platform(facts.system)
     for task in facts.tasks:
-        if here not in task.platforms:
-            reason = _REASONS.get((task.name(), here[0]), "it does not exist there")
-            yield Conflict(
-                f"{task.name()} and {described([here])}: {reason}",
-                f"leave it out of the recipe, or bake one of {described(task.platforms)}",
-            )
+        try:
+            task.require(facts.system)
+        except RecipeError as error:
+            reason = _REASONS.get((task.name(), here[0]), error.message)
+            yield Conflict(f"{task.name()} and {described([here])}: {reason}", error.lines.get("fix", ""))
 
 
 def _ended(facts: Facts) -> Iterator[Conflict]:
