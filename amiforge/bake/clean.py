@@ -48,6 +48,11 @@ AREAS: tuple[Area, ...] = (
         'gone "$R"/var/lib/amazon/ssm/* "$R"/var/log/amazon/ssm',
     ),
     Area(
+        "docker",
+        "clones of an engine share its identity",
+        'gone "$R"/var/lib/docker/engine-id "$R"/etc/docker/key.json',
+    ),
+    Area(
         "cloud-init",
         "its semaphores would keep the first boot's user data, users and keys from being applied",
         """

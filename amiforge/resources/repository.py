@@ -88,6 +88,8 @@ class Repository(Resource):
         release: deb only, and needed for `only` and `preferred`: how its Release file names it, `o=Docker`,
             `l=NVIDIA CUDA`. A host name would not do: behind a mirror all repositories have the same.
         mirror_list: rpm only: `url` is the address of a list of mirrors, as Amazon Linux has them.
+        signed_index: rpm only, for vendors that sign as on Debian: the repository's index, which has the digests of all
+            packages, and not the packages themselves.
         present: False for a repository that must not be known.
     """
 
@@ -102,6 +104,7 @@ class Repository(Resource):
     preferred: bool = False
     release: Annotated[str, AfterValidator(_line)] = ""
     mirror_list: bool = False
+    signed_index: bool = False
     present: bool = True
 
     @property
@@ -172,6 +175,7 @@ class Repository(Resource):
             self.preferred,
             self.release,
             self.mirror_list,
+            self.signed_index,
         )
 
 

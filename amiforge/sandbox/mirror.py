@@ -181,6 +181,7 @@ def _fill_repository(
         path.hardlink_to(kept[name])
     if repository.kind == "rpm":
         rpm.build_repository(folder, members)
+        key.sign_index(folder / "repodata/repomd.xml")
     for pocket, inside in repository.suites(members).items():
         suite = deb.Suite(pocket, repository.component, repository.origin, repository.label or repository.origin)
         deb.build_suite(folder, suite, [(build, places[build.name]) for build in inside], key)

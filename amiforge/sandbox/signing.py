@@ -58,6 +58,10 @@ class SigningKey:
         """Write a detached signature next to a file, as `<file>.sig`."""
         run(*self._gpg, "--local-user", _NAME, "--output", f"{path}.sig", "--detach-sign", str(path))
 
+    def sign_index(self, path: Path) -> None:
+        """Write a detached armored signature next to a file, as `<file>.asc`."""
+        run(*self._gpg, "--local-user", _NAME, "--armor", "--output", f"{path}.asc", "--detach-sign", str(path))
+
     def sign_text(self, text: str) -> str:
         """Give a text with its signature around it."""
         return run(*self._gpg, "--local-user", _NAME, "--clear-sign", stdin=text)

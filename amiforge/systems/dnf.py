@@ -31,6 +31,8 @@ _HOLD = rf"""
 exec {_VERSIONLOCK} add "$@"
 """
 
+# Asking is said yes to: the key of a repository with a signed index is taken over again when the cache was cleaned.
+#
 # Repositories are those of a release, and which one the release package says. No advisory names that package, so
 # security updates alone would leave it behind, and what is installed later would come from the older release.
 _UPDATES_QUERY = rf"""
@@ -42,11 +44,11 @@ for options do
   case $options in --security*) for option in $options; do
     case $option in --releasever=*) release=$option ;; esac
   done ;; esac
-  printed=$(dnf -q check-update $options 2>&1)
+  printed=$(dnf -qy check-update $options 2>&1)
   status=$?
   if [ -n "$release" ]; then
     case $status in 0|100)
-      listed=$(dnf -q check-update "$release" -- system-release 2>&1)
+      listed=$(dnf -qy check-update "$release" -- system-release 2>&1)
       case $? in
       0) ;;
       100) status=100 printed="$listed
@@ -79,7 +81,7 @@ class Dnf(Rpm):
         "/var/cache/dnf/download_lock.pid",
     )
     groups_query: str = "dnf -q group list hidden installed ids\n"
-    outdated_query: str = 'dnf -q check-update -- "$@" 2>&1\n'
+    outdated_query: str = 'dnf -qy check-update -- "$@" 2>&1\n'
     updates_query: str = _UPDATES_QUERY
     holds_query: str = holds_query(f"{_VERSIONLOCK} list")
 

@@ -114,7 +114,7 @@ class Rpm:
         return f"/etc/yum.repos.d/{repository}.repo"
 
     def repository_text(self, repository: RepositoryOptions) -> str:
-        """Give the repository's file; `gpgcheck` cannot be turned off."""
+        """Give the repository's file; packages are checked, or the index that has their digests."""
         lines = {
             "name": repository.id,
             "mirrorlist" if repository.mirror_list else "baseurl": repository.url,
@@ -122,7 +122,8 @@ class Rpm:
             **dict(repository.settings),
             **({"includepkgs": " ".join(repository.only)} if repository.only else {}),
             **({"priority": _FIRST} if repository.preferred else {}),
-            "gpgcheck": "1",
+            **({"repo_gpgcheck": "1"} if repository.signed_index else {}),
+            "gpgcheck": "0" if repository.signed_index else "1",
             "gpgkey": f"file://{self.key_path(repository.id)}",
         }
         return f"[{repository.id}]\n" + "".join(f"{key}={value}\n" for key, value in lines.items())
@@ -141,7 +142,7 @@ def updates_query(program: str) -> str:
     return (
         "set -f\nIFS='\n'\n"
         "for options do\n"
-        f"  printed=$({program} -q check-update $options 2>&1)\n"
+        f"  printed=$({program} -qy check-update $options 2>&1)\n"
         f'  printf \'%s\\n{SEPARATOR}%s\\n\' "$printed" "$?"\n'
         "done\n"
     )

@@ -37,7 +37,7 @@ class Yum(Rpm):
     name: str = "yum"
     locks: tuple[str, ...] = (*RPM_LOCKS, "/var/run/yum.pid")
     groups_query: str = "yum -q groups list hidden installed ids\n"
-    outdated_query: str = 'yum -q check-update -- "$@" 2>&1\n'
+    outdated_query: str = 'yum -qy check-update -- "$@" 2>&1\n'
     updates_query: str = updates_query("yum")
     holds_query: str = holds_query("yum -q --disablerepo='*' versionlock list")
 
