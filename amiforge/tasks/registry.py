@@ -12,18 +12,14 @@ from amiforge.tasks.task import Task
 
 #: Ours, in install order; each is a module of its own, named like the task.
 OURS = (
+    "base",
+    "packages",
     "aws_cli",
+    "nvidia_driver",
+    "docker",
+    "nvidia_container_toolkit",
     "aws_efa",
     "aws_lustre",
-    "nvidia_enroot_pyxis",
-    "neuron_driver",
-    "pytorch_neuron",
-    "nvidia_driver",
-    "nvidia_cuda",
-    "nvidia_gdrcopy",
-    "nvidia_nccl",
-    "aws_ofi_nccl",
-    "packages",
 )
 _GROUP = "amiforge.tasks"
 
