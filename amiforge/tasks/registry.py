@@ -16,10 +16,17 @@ OURS = (
     "packages",
     "aws_cli",
     "nvidia_driver",
+    "nvidia_cuda",
+    "nvidia_gdrcopy",
     "docker",
     "nvidia_container_toolkit",
     "aws_efa",
+    "nvidia_nccl",
+    "aws_ofi_nccl",
     "aws_lustre",
+    "nvidia_enroot_pyxis",
+    "neuron_driver",
+    "pytorch_neuron",
 )
 _GROUP = "amiforge.tasks"
 
