@@ -2,7 +2,8 @@
 # Stand-in for NVIDIA-Linux-x86_64-@VERSION@.run, made by the amiforge sandbox: its options, its log, and modules that
 # carry names and versions only. Files follow as base64 behind the last line.
 log=/var/log/nvidia-installer.log
-dkms= flavour=kernel-open nouveau= silent= uninstall=
+dkms= flavour=kernel-open nouveau= silent= uninstall= kernel=
+case $0 in */nvidia-uninstall) uninstall=1 ;; esac
 while [ $# -gt 0 ]; do
     case $1 in
         -s|--silent|--ui=none|-q|--no-questions|-a|--accept-license|--no-drm|--no-x-check|--no-opengl-files|--no-precompiled-interface) silent=1 ;;
@@ -12,6 +13,8 @@ while [ $# -gt 0 ]; do
         -m) flavour=$2; shift ;;
         --kernel-module-type=*) case ${1#*=} in open) flavour=kernel-open ;; proprietary) flavour=kernel ;; *) flavour=none ;; esac ;;
         --kernel-module-type) case $2 in open) flavour=kernel-open ;; proprietary) flavour=kernel ;; *) flavour=none ;; esac; shift ;;
+        --kernel-name=*) kernel=${1#*=} ;;
+        -k|--kernel-name) kernel=$2; shift ;;
         --uninstall) uninstall=1 ;;
         -v|--version|-i|--driver-info) echo "nvidia-installer:  version @VERSION@ (stand-in of the amiforge sandbox)"; exit 0 ;;
         -h|--help) echo "usage: $0 [--silent] [--dkms] [--disable-nouveau] [-m=kernel-open|kernel] [--uninstall]"; exit 0 ;;
@@ -26,12 +29,13 @@ fail() { echo "ERROR: $1" | tee -a "$log" >&2; echo "ERROR: Installation has fai
 { echo "nvidia-installer log file '$log'"; echo "creation time: $(date)"; echo "installer version: @VERSION@"; } >"$log"
 if [ -n "$uninstall" ]; then
     command -v dkms >/dev/null && dkms remove -m nvidia -v @VERSION@ --all
-    rm -rf /usr/src/nvidia-@VERSION@ /usr/bin/nvidia-smi /usr/bin/nvidia-persistenced /usr/bin/nvidia-uninstall
+    rm -rf /usr/src/nvidia-@VERSION@ /usr/bin/nvidia-smi /usr/bin/nvidia-persistenced /usr/bin/nvidia-uninstall \
+        /usr/bin/nvidia-installer /usr/lib/nvidia-installer /etc/modprobe.d/nvidia-installer-disable-nouveau.conf
     exit 0
 fi
 case $flavour in kernel-open|kernel) ;; *) fail "Unknown kernel module type '$flavour'." ;; esac
-kernel=$(uname -r)
-[ -d "/usr/src/kernels/$kernel" ] ||
+kernel=${kernel:-$(uname -r)}
+[ -d "/lib/modules/$kernel/build/" ] ||
     fail "Unable to find the kernel source tree for the currently running kernel.  Please make sure you have installed the kernel source files for your kernel ($kernel)."
 say "Verifying archive integrity... OK"
 say "Uncompressing NVIDIA Accelerated Graphics Driver for Linux-x86_64 @VERSION@ (stand-in of the amiforge sandbox)"
@@ -45,8 +49,8 @@ source=/usr/src/nvidia-@VERSION@
 rm -rf "$source"
 cp -R "$work/$flavour" "$source" || fail "Unable to write $source."
 cp "$work/STAND-IN" "$source/STAND-IN"
-for old in $(dkms status nvidia 2>/dev/null | sed 's,^nvidia/,,; s/[,:].*//' | sort -u); do
-    dkms remove -m nvidia -v "$old" --all >>"$log" 2>&1
+for old in /var/lib/dkms/nvidia/*/; do
+    [ ! -d "$old" ] || dkms remove -m nvidia -v "$(basename "$old")" --all >>"$log" 2>&1
 done
 if [ -n "$dkms" ]; then
     command -v dkms >/dev/null || fail "Unable to find the \`dkms\` program, which is needed for --dkms."
@@ -65,6 +69,8 @@ else
 fi
 cp "$work/bin/"* /usr/bin/ && chmod 755 /usr/bin/nvidia-smi /usr/bin/nvidia-persistenced
 ln -sfn "$source" /usr/lib/nvidia-installer
+sed '/^__PAYLOAD__$/q' "$0" >/usr/bin/nvidia-installer && chmod 755 /usr/bin/nvidia-installer
+ln -sfn nvidia-installer /usr/bin/nvidia-uninstall
 say "Installation of the NVIDIA Accelerated Graphics Driver for Linux-x86_64 (version: @VERSION@) is now complete."
 exit 0
 __PAYLOAD__
