@@ -12,7 +12,7 @@ from amiforge.ec2.source_image import SourceImage
 from amiforge.errors import ConfigError, RecipeError
 from amiforge.recipes import version_sets
 from amiforge.recipes.assumed import assumed
-from amiforge.recipes.version_sets import Pin
+from amiforge.recipes.version_sets import Pin, VersionSet
 from amiforge.tasks.instance_family import of_arch
 from amiforge.tasks.platform import Platform, platform
 from amiforge.tasks.task import Task
@@ -31,6 +31,7 @@ class Variant(BaseModel):
     source: SourceImage = Field(description="the image the bake starts from there")
     builder: Builder | None = Field(None, description="the instance that builds it there")
     tasks: tuple[SerializeAsAny[Task], ...] | None = Field(None, description="software components there")
+    instances: tuple[str, ...] | None = Field(None, description="instance families it is for there")
 
 
 class Recipe(BaseModel):
@@ -80,7 +81,7 @@ class Recipe(BaseModel):
             return self
         for variant in self.variants:
             if wanted == (variant.source.os, variant.source.architecture):
-                changed = [field for field in ("builder", "tasks") if getattr(variant, field) is not None]
+                changed = [field for field in ("builder", "tasks", "instances") if getattr(variant, field) is not None]
                 return _settled(self._with(**{name: getattr(variant, name) for name in ("source", *changed)}))
         known = ", ".join(f"{source.os} {source.architecture}" for source in self.sources)
         raise RecipeError(f"recipe {self.name} does not exist for {' '.join(wanted)}", fix=f"there are: {known}")
@@ -99,7 +100,7 @@ class Recipe(BaseModel):
                 f" {self.source.os}",
                 fix=f"leave --versions out, or give --os {found.systems[0]}",
             )
-        return _pinned(self, found.pins)
+        return _narrowed(_pinned(self, found.pins), found)
 
     def task(self, name: str) -> Task:
         """Give a task by its name.
@@ -157,10 +158,19 @@ class Recipe(BaseModel):
 
 def _settled(recipe: Recipe) -> Recipe:
     """Leave out instances of another architecture, and take the versions that the operating system implies."""
+    recipe = recipe.model_copy(update={"instances": of_arch(recipe.instances, assumed(recipe.source).arch)})
     found = version_sets.implied(recipe.source.os)
-    pins = [pin for pin in found.pins if _at_default(recipe, pin)] if found else []
-    instances = of_arch(recipe.instances, assumed(recipe.source).arch)
-    return _pinned(recipe.model_copy(update={"instances": instances}), pins)
+    if not found:
+        return recipe
+    return _narrowed(_pinned(recipe, [pin for pin in found.pins if _at_default(recipe, pin)]), found)
+
+
+def _narrowed(recipe: Recipe, to: VersionSet) -> Recipe:
+    """Leave out instances that a version set is not for; where it is for others alone, those take their place."""
+    if not (recipe.instances and to.instances):
+        return recipe
+    kept = tuple(name for name in recipe.instances if name.partition(".")[0] in to.instances)
+    return recipe.model_copy(update={"instances": kept or to.instances})
 
 
 def _at_default(recipe: Recipe, pin: Pin) -> bool:

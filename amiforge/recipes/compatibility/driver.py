@@ -52,41 +52,40 @@ def _flavour(facts: Facts) -> Iterator[Conflict]:
             )
 
 
-def _fabric_manager_missing(facts: Facts) -> Iterator[Conflict]:
+def _companion_missing(facts: Facts) -> Iterator[Conflict]:
     driver = facts.task(NvidiaDriver)
-    names = ", ".join(family.name for family in facts.families if family.fabric_manager)
-    if driver and names and not (driver.fabric_manager and driver.method == "packages"):
-        yield Conflict(
-            f"nvidia_driver without fabric manager and {names}: GPUs behind NVSwitch do not start without it",
-            "--set nvidia_driver.fabric_manager=true --set nvidia_driver.method=packages",
-        )
+    for family in facts.families if driver else ():
+        for option, title, wanted, there in (
+            ("fabric_manager", "fabric manager", family.fabric_manager, driver and driver.fabric_manager),
+            ("nvlsm", "the NVLink subnet manager", family.nvlsm, driver and driver.nvlsm),
+            ("imex", "IMEX", family.imex, driver and driver.imex),
+        ):
+            if wanted and not there:
+                yield Conflict(
+                    f"nvidia_driver without {title} and {family.name}: the GPUs of an {family.device} instance do not"
+                    " work together without it",
+                    f"--set nvidia_driver.{option}=true",
+                )
 
 
 def _fabric_manager_differs(facts: Facts) -> Iterator[Conflict]:
-    driver = facts.task(NvidiaDriver)
-    if not driver:
-        return
-    why = "fabric manager refuses to work with a driver that is not exactly its own version"
-    packages = facts.task(Packages)
-    for package in packages.install if packages else ():
+    driver, packages = facts.task(NvidiaDriver), facts.task(Packages)
+    version = driver.version if driver else carried(facts.source).driver
+    whose = "NVIDIA driver" if driver else "the source image's NVIDIA driver"
+    for package in packages.install if packages and version else ():
         found = _FABRIC_MANAGER.match(package)
-        if found and found[1] != driver.version:
+        if found and found[1] != version:
             yield Conflict(
-                f"package {package} and NVIDIA driver {driver.version}: {why}",
+                f"package {package} and {whose} {version}: fabric manager refuses to work with a driver that is not"
+                " exactly its own version",
                 "leave it out of packages.install: nvidia_driver installs the one that fits",
             )
-    there = carried(facts.source).driver
-    installs = driver.fabric_manager and driver.method == "packages"
-    if there and there != driver.version and not installs:
-        yield Conflict(
-            f"the source image's fabric manager {there} and NVIDIA driver {driver.version}: {why}",
-            f"--set nvidia_driver.fabric_manager=true, or --set nvidia_driver.version={there}",
-        )
 
 
 def _driver_of_system(facts: Facts) -> Iterator[Conflict]:
     driver = facts.task(NvidiaDriver)
-    if driver and facts.system.os.name == "amzn2" and numbers(driver.version) > (550, 163, 1):
+    packaged = driver and driver.method == "packages"
+    if driver and packaged and facts.system.os.name == "amzn2" and numbers(driver.version) > (550, 163, 1):
         yield Conflict(
             f"NVIDIA driver {driver.version} and Amazon Linux 2: its repository ends at 550.163.01",
             "--versions legacy-al2, or --os al2023",
@@ -149,11 +148,11 @@ RULES = (
         _flavour,
     ),
     Rule(
-        "fabric-manager-missing",
-        "Instance families with NVSwitch get fabric manager.",
+        "driver-companions",
+        "Instance families get the fabric manager, NVLink subnet manager and IMEX that their GPUs need.",
         "error",
-        "NVIDIA Fabric Manager user guide",
-        _fabric_manager_missing,
+        "NVIDIA Fabric Manager user guide; NVIDIA IMEX user guide",
+        _companion_missing,
     ),
     Rule(
         "fabric-manager-version",
