@@ -52,14 +52,17 @@ def bake(  # noqa: PLR0913 - two things are needed, and each of the others may b
 
     Raises:
         CompatibilityError: parts of the recipe do not go together; nothing was done.
+        RecipeError: nothing is known of a download, and `engine.require_digests` wants that; nothing was done.
         AmiforgeError: a step failed; the line `left` names what could not be removed, `log_in` and `remove` what was
             kept.
         CleanupIncomplete: the image is good, but something else could not be removed.
         KeyboardInterrupt: Ctrl-C, or a signal that ends programs.
     """
+    engine, means = engine or EngineSettings(), means or Means()
     require(recipe)
+    means.refuse_unproven(recipe, engine)
     started, notes = time.time(), Notes(listener)
-    opened = open_run(recipe, aws, settings or BakeSettings(), engine or EngineSettings(), notes, means or Means())
+    opened = open_run(recipe, aws, settings or BakeSettings(), engine, notes, means)
     with opened as run, signals_interrupt():
         walk(run, STEPS)
         try:

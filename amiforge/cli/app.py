@@ -18,6 +18,7 @@ from amiforge.cli import sandbox
 from amiforge.cli.apply import apply
 from amiforge.cli.bake import bake
 from amiforge.cli.list import list_recipes
+from amiforge.cli.lock import lock
 from amiforge.cli.plan import plan
 from amiforge.cli.show import show
 from amiforge.cli.verify import verify
@@ -42,6 +43,7 @@ app.command("plan", short_help="Say what would be done.")(plan)
 app.command("apply", short_help="Bring a running machine to a recipe.")(apply)
 app.command("bake", short_help="Make images.")(bake)
 app.command("verify", short_help="Prove that a machine or image is right.")(verify)
+app.command("lock", short_help="Record what downloads and keys are.")(lock)
 app.add_typer(sandbox.app, name="sandbox", short_help="The EC2 on this machine.")
 
 

@@ -35,6 +35,7 @@ def apply(
     from amiforge.cli.where import trusted
     from amiforge.engine import apply as engine
     from amiforge.engine.batch import read_system
+    from amiforge.recipes.supply import refuse_unproven
 
     settings = load(config)
     asked = Asked(changes or (), os or (), arch or (), versions or "", instances or (), allow or ())
@@ -43,6 +44,8 @@ def apply(
         with listening(f"{chosen.name} on {host}", json=as_json) as listener, connected(host, key, settings) as machine:
             admit(chosen, read_system(machine))
             trust, recording = trusted(settings, listener)
+            if settings.engine.require_digests:
+                refuse_unproven(chosen, trust)
             engine.apply(machine, chosen.tasks, listener=recording, settings=settings.engine, trust=trust)
     except (HostError, RebootError, TaskError) as error:
         words = ["amiforge", "apply", recipe, "--host", host, *(["--key", str(key)] if key else []), *asked.words()]

@@ -134,5 +134,5 @@ def _bake(recipe: Recipe, settings: Config, *, sandbox: bool, as_json: bool) -> 
             settings=settings.bake,
             engine=there.engine,
             listener=there.listener,
-            means=Means(provision=provision),
+            means=Means(provision=provision, trust=there.trust),
         )

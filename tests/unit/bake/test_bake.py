@@ -22,9 +22,11 @@ from amiforge.errors import (
     ConfigError,
     LaunchFailed,
     NotConverged,
+    RecipeError,
 )
 from amiforge.recipes.recipe import Recipe
-from amiforge.settings import AwsSettings, BakeSettings
+from amiforge.settings import AwsSettings, BakeSettings, EngineSettings
+from amiforge.tasks.aws_cli import AwsCli
 from tests.unit.bake.machine import Machines
 from tests.unit.ec2.cloud import LOST, SETTINGS, open_cloud
 
@@ -245,6 +247,20 @@ class _Told(list[Event]):
 
     def append(self, event: Event) -> None:
         self._tell(event)  # type: ignore[operator]
+
+
+def test_a_recipe_with_unknown_downloads_is_refused_before_anything_is_made_where_that_is_wanted(bench: Bench) -> None:
+    source = SourceImage(name="al2023-ami-*", owner="123456789012")
+    recipe = Recipe(name="cli", description="", source=source, tasks=(AwsCli(version="2.1.1"),))
+    with pytest.raises(RecipeError, match="1 downloads of which nothing is known"):
+        bake(
+            recipe,
+            SETTINGS,
+            engine=EngineSettings(require_digests=True, lock_file=str(bench.folder / "amiforge.lock")),
+            means=bench.machines.means(),
+        )
+    assert bench.cloud.leftovers() == []
+    assert not bench.folder.exists()
 
 
 def test_without_a_region_there_is_not_even_a_folder_for_the_run(tmp_path: Path) -> None:
