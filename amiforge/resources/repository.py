@@ -88,8 +88,8 @@ class Repository(Resource):
         release: deb only, and needed for `only` and `preferred`: how its Release file names it, `o=Docker`,
             `l=NVIDIA CUDA`. A host name would not do: behind a mirror all repositories have the same.
         mirror_list: rpm only: `url` is the address of a list of mirrors, as Amazon Linux has them.
-        signed_index: rpm only, for vendors that sign as on Debian: the repository's index, which has the digests of all
-            packages, and not the packages themselves.
+        signed_index: rpm only: the vendor signs the repository's index too, so that nobody can withhold newer packages
+            or mix old ones in. apt always demands that.
         present: False for a repository that must not be known.
     """
 

@@ -154,7 +154,7 @@ class RepositoryOptions:
         preferred: a package of another repository does not count where this one has it too.
         release: deb only: how its Release file names it, `o=Docker` or `l=NVIDIA CUDA`.
         mirror_list: rpm only: the address is that of a list of mirrors.
-        signed_index: rpm only: the index is signed, with the digests of all packages in it, and they are not.
+        signed_index: rpm only: the index is signed as well as the packages that it names.
     """
 
     id: str

@@ -114,7 +114,7 @@ class Rpm:
         return f"/etc/yum.repos.d/{repository}.repo"
 
     def repository_text(self, repository: RepositoryOptions) -> str:
-        """Give the repository's file; packages are checked, or the index that has their digests."""
+        """Give the repository's file; `gpgcheck` cannot be turned off."""
         lines = {
             "name": repository.id,
             "mirrorlist" if repository.mirror_list else "baseurl": repository.url,
@@ -123,7 +123,7 @@ class Rpm:
             **({"includepkgs": " ".join(repository.only)} if repository.only else {}),
             **({"priority": _FIRST} if repository.preferred else {}),
             **({"repo_gpgcheck": "1"} if repository.signed_index else {}),
-            "gpgcheck": "0" if repository.signed_index else "1",
+            "gpgcheck": "1",
             "gpgkey": f"file://{self.key_path(repository.id)}",
         }
         return f"[{repository.id}]\n" + "".join(f"{key}={value}\n" for key, value in lines.items())

@@ -138,6 +138,8 @@ class NvidiaContainerToolkit(Task):
     def _repository(self, system: System) -> Repository:
         """Give NVIDIA's repository: on Debian's side of the world one flat folder, elsewhere with a signed index.
 
+        NVIDIA's own .repo file leaves packages unchecked. They are signed all the same, by this key, from 1.17.8 on
+        (NVIDIA/nvidia-container-toolkit#116), also where other repositories with other keys carry them.
         The packages are in Amazon's and the CUDA repositories too; with dnf and yum the versions here win. With apt the
         exact version and the hold decide.
         """

@@ -15,6 +15,7 @@ from amiforge.ec2.builder import Builder
 from amiforge.ec2.session import Call, Clients, OnCall
 from amiforge.ec2.source_image import SourceImage
 from amiforge.engine.events import Event
+from amiforge.engine.resource import Resource
 from amiforge.errors import (
     AwsRefused,
     CheckFailed,
@@ -25,8 +26,10 @@ from amiforge.errors import (
     RecipeError,
 )
 from amiforge.recipes.recipe import Recipe
+from amiforge.resources import Artifact
 from amiforge.settings import AwsSettings, BakeSettings, EngineSettings
-from amiforge.tasks.aws_cli import AwsCli
+from amiforge.systems.system import System
+from amiforge.tasks.task import Task
 from tests.unit.bake.machine import Machines
 from tests.unit.ec2.cloud import LOST, SETTINGS, open_cloud
 
@@ -250,8 +253,12 @@ class _Told(list[Event]):
 
 
 def test_a_recipe_with_unknown_downloads_is_refused_before_anything_is_made_where_that_is_wanted(bench: Bench) -> None:
+    class Unknown(Task):
+        def resources(self, system: System) -> Iterator[Resource]:
+            yield Artifact("https://vendor.example/x", "/c/x")
+
     source = SourceImage(name="al2023-ami-*", owner="123456789012")
-    recipe = Recipe(name="cli", description="", source=source, tasks=(AwsCli(version="2.1.1"),))
+    recipe = Recipe(name="unknown", description="", source=source, tasks=(Unknown(),))
     with pytest.raises(RecipeError, match="1 downloads of which nothing is known"):
         bake(
             recipe,

@@ -59,8 +59,8 @@ def test_rpm_file_always_checks_signatures_with_the_repositorys_own_key(system: 
     ]
 
 
-@pytest.mark.parametrize(("signed", "checks"), [(True, ["repo_gpgcheck=1", "gpgcheck=0"]), (False, ["gpgcheck=1"])])
-def test_rpm_packages_are_checked_or_the_index_with_their_digests(signed: bool, checks: list[str]) -> None:
+@pytest.mark.parametrize(("signed", "checks"), [(True, ["repo_gpgcheck=1", "gpgcheck=1"]), (False, ["gpgcheck=1"])])
+def test_rpm_packages_are_checked_and_where_it_is_signed_the_index_too(signed: bool, checks: list[str]) -> None:
     lines = written(replace(NEURON, signed_index=signed), AL2023).splitlines()
     assert [line for line in lines if "gpgcheck" in line] == checks
 
