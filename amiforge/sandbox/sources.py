@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from amiforge import systems
+from amiforge.errors import CommandFailed
 from amiforge.sandbox import layers
 from amiforge.sandbox.catalog import Image, read_catalog
 from amiforge.sandbox.folder import Folder
@@ -22,6 +24,8 @@ from amiforge.sandbox.process import locked
 from amiforge.sandbox.root import build_root, root_path
 from amiforge.sandbox.standins import STANDINS, Origin
 from amiforge.shell import quote
+
+_LOG = logging.getLogger(__name__)
 
 _ROOTS = {"al2023": "debian-rpm", "amzn2": "debian-rpm", "ubuntu2204": "debian-apt", "ubuntu2404": "debian-apt"}
 _SCRIPTS = {"debian-rpm": "rpm_image.sh", "debian-apt": "deb_image.sh"}
@@ -47,10 +51,17 @@ class SourceImage:
 
 
 class Sources:
-    """The source images of a sandbox folder: reads the stand-in data once, and makes nothing until asked to."""
+    """The source images of a sandbox folder, by the stand-in data of now. Makes none until asked to.
+
+    Raises:
+        SandboxUnavailable: this machine lacks a program that makes the mirror.
+        CommandFailed: a package could not be built.
+        ConfigError: the stand-in data is wrong.
+    """
 
     def __init__(self, folder: Folder) -> None:
-        self._folder = folder
+        self.folder = folder
+        self._mirror = build_mirror(folder)
         self._catalog = read_catalog()
         self._digests = self._repository_digests()
         self._images: dict[str, SourceImage] = {}
@@ -74,20 +85,21 @@ class Sources:
         missing = [image for image in self.images if image.layers[0] in wanted and not image.layers[0].exists()]
         roots = {image.root for image in self.images if image.layers[-1] in wanted}
         for root in roots:
-            build_root(self._folder, root)
+            build_root(self.folder, root)
         for image in missing:
-            with locked(self._folder.images / f".{image.ami_id}.lock"):
+            with locked(self.folder.images / f".{image.ami_id}.lock"):
                 if not image.layers[0].exists():
+                    _LOG.info("making %s, %s", image.ami_id, image.data.name)
                     self._make_layer(image)
 
     def _image(self, data: Image) -> SourceImage:
         if data.name in self._images:
             return self._images[data.name]
-        below: tuple[Path, ...] = (root_path(self._folder, _ROOTS[data.system]),)
+        below: tuple[Path, ...] = (root_path(self.folder, _ROOTS[data.system]),)
         if data.base:
             below = self._image(self._catalog.image(data.base)).layers
         ami_id = self._id(data, below[0])
-        image = self._images[data.name] = SourceImage(ami_id, data, (self._folder.layer(ami_id), *below))
+        image = self._images[data.name] = SourceImage(ami_id, data, (self.folder.layer(ami_id), *below))
         return image
 
     def _id(self, data: Image, below: Path) -> str:
@@ -108,14 +120,14 @@ class Sources:
 
     def _repository_digests(self) -> dict[str, str]:
         states = {repository.name: hashlib.sha256() for repository in self._catalog.repositories}
-        for build in self._catalog.builds(Origin(mirror_address(self._folder))):
+        for build in self._catalog.builds(Origin(mirror_address(self.folder))):
             state = digest(build, "").encode()
             for name in build.package.repository:
                 states[name].update(state)
         return {name: state.hexdigest() for name, state in states.items()}
 
     def _make_layer(self, image: SourceImage) -> None:
-        folder, mirror = self._folder, build_mirror(self._folder)
+        folder, mirror = self.folder, self._mirror
         new = folder.images / f".{image.ami_id}.new"
         shutil.rmtree(new, ignore_errors=True)
         upper = new / image.layers[0].name
@@ -127,7 +139,12 @@ class Sources:
         words += ["--", *data.remove, "--", *data.install]
         arguments = " ".join(map(quote, words))
         script = f"set -- {arguments}\n{self._script(image.root)}\n{_login(data)}{data.script}"
-        layers.run_in(image.layers[1:], upper, script, binds={mirror: "/mnt"})
+        try:
+            layers.run_in(image.layers[1:], upper, script, binds={mirror: "/mnt"})
+        except CommandFailed as error:
+            said = error.lines.get("stderr", "")
+            last = said.strip().rpartition("\n")[2]
+            raise CommandFailed(f"cannot make the source image {data.name}: {last}", stderr=said) from None
         new.rename(folder.image(image.ami_id))
 
 

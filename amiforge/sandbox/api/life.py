@@ -152,22 +152,24 @@ class Life:
     def _start(self) -> None:
         if self.instance.state != "pending":
             return
-        if self._boots():
+        error = self._boot()
+        if not error:
             self._over.wait(self._account.delays.pending)
             self._settle("pending", "running", "")
         elif self._has_run:
-            self._settle("pending", "stopped", _BROKEN)
+            self._settle("pending", "stopped", _BROKEN, error)
         else:
-            self._terminate(_BROKEN)
+            self._terminate(_BROKEN, error)
 
-    def _boots(self) -> bool:
+    def _boot(self) -> str:
+        """Boot the machine, and give the error there was."""
         try:
             self.machine.start()
-        except Exception:  # noqa: BLE001 - whatever it was, EC2 tells it as a state
+        except Exception as failure:  # noqa: BLE001 - whatever it was, EC2 tells it as a state
             _LOG.exception("%s: its machine does not start", self.instance.id)
-            return False
+            return str(failure) or type(failure).__name__
         self._has_run = True
-        return True
+        return ""
 
     def _stop(self) -> None:
         if self.instance.state == "stopping":
@@ -186,7 +188,7 @@ class Life:
         if self.instance.state == "running":
             self.machine.reboot()
 
-    def _terminate(self, reason: str) -> None:
+    def _terminate(self, reason: str, error: str = "") -> None:
         self.machine.kill()
         self._over.wait(self._account.delays.shutting_down)
         self.machine.remove()
@@ -194,7 +196,7 @@ class Life:
             if self.instance.state != "terminated":
                 self.instance.terminate()
                 self.instance.nics[0].public_ip = None
-                self._enter("terminated", reason)
+                self._enter("terminated", reason, error)
             self._over.set()
             self._account.forget(self)
 
@@ -202,7 +204,7 @@ class Life:
         pause = reboot and self.machine.alive
         error = self._freeze(image.id, pause=pause)
         if pause and self.instance.state == "running":
-            self._boots()
+            self._boot()
         self._over.wait(self._account.delays.image)
         with self._account.lock:
             self.copies.remove(image.id)
@@ -220,15 +222,16 @@ class Life:
             return str(failure) or type(failure).__name__
         return ""
 
-    def _settle(self, before: str, after: str, reason: str | None = None) -> None:
+    def _settle(self, before: str, after: str, reason: str | None = None, error: str = "") -> None:
         with self._account.lock:
             if self.instance.state == before:
-                self._enter(after, self.instance.state_reason.code if reason is None else reason)
+                self._enter(after, self.instance.state_reason.code if reason is None else reason, error)
 
-    def _enter(self, state: str, reason: str = "") -> None:
+    def _enter(self, state: str, reason: str = "", error: str = "") -> None:
         instance = self.instance
         instance.instance_state.name, instance.instance_state.code = state, STATES[state]
-        instance.state_reason = StateReason(f"{reason}: {_EXPLAINED[reason]}", reason) if reason else StateReason()
+        message = ": ".join(part for part in (reason, _EXPLAINED.get(reason, ""), error) if part)
+        instance.state_reason = StateReason(message, reason) if reason else StateReason()
         instance._reason = _transition(reason)  # noqa: SLF001 - moto has no public way
 
 

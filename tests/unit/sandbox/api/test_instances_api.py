@@ -254,7 +254,10 @@ def test_the_shutdown_behaviour_can_be_changed_while_it_runs(cloud: Cloud) -> No
 def test_a_machine_that_does_not_boot_ends_its_instance_with_the_reason(cloud: Cloud) -> None:
     cloud.machines.broken = "no such root"
     instance_id = cloud.launch()["InstanceId"]
-    assert cloud.reach(instance_id, "terminated")["StateReason"]["Code"] == "Server.InternalError"
+    assert cloud.reach(instance_id, "terminated")["StateReason"] == {
+        "Code": "Server.InternalError",
+        "Message": "Server.InternalError: Internal error on launch: no such root",
+    }
 
 
 def test_a_launch_of_which_a_part_fails_leaves_nothing(cloud: Cloud) -> None:
