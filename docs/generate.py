@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,15 @@ from pydantic import BaseModel
 import amiforge.resources
 from amiforge import errors, recipes
 from amiforge.cli.app import app
-from amiforge.cli.config import AWS_VARIABLES, SECTIONS
+from amiforge.cli.config import AWS_VARIABLES, CHOICES, SECTIONS
+from amiforge.recipes.compatibility import RULES
+from amiforge.recipes.compatibility.order import ORDER
 from amiforge.recipes.recipe import Recipe
+from amiforge.recipes.software import software
+from amiforge.recipes.version_sets import VERSION_SETS
+from amiforge.tasks import registry
+from amiforge.tasks.instance_family import FAMILIES, Family
+from amiforge.tasks.platform import described
 
 DOCS = Path(__file__).parent
 FOLDER = DOCS / "reference"
@@ -60,7 +67,8 @@ def settings() -> Iterator[str]:
         " for in the current folder and those above it, or named with `--config`. Unknown names are refused.\n"
     )
     yield "Options of a recipe stand below `[recipes.<recipe>.<task>]`, those of its source and builder below"
-    yield "`[recipes.<recipe>.source]` and `[recipes.<recipe>.builder]`.\n"
+    yield "`[recipes.<recipe>.source]` and `[recipes.<recipe>.builder]`. `[recipes.<recipe>]` itself may say"
+    yield f"{', '.join(f'`{name}`' for name in CHOICES)}, as the options of the same name do.\n"
     for section, model in SECTIONS:
         yield f"## [{section}]\n\n{_doc(model)}\n"
         yield f"Environment: `AMIFORGE_{section.upper()}_<NAME>`."
@@ -72,7 +80,7 @@ def settings() -> Iterator[str]:
 
 def recipe_pages() -> Iterator[str]:
     """Every recipe of ours."""
-    yield "# Recipes\n"
+    yield "# Recipes\n\nWhat stands under *Why* comes from a [version set](version-sets.md) where it names one.\n"
     for name in recipes.names():
         yield from _recipe(recipes.find(name))
 
@@ -80,19 +88,76 @@ def recipe_pages() -> Iterator[str]:
 def _recipe(recipe: Recipe) -> Iterator[str]:
     yield f"## {recipe.name}\n\n{recipe.description}.\n"
     tasks = ", ".join(f"[{task.name()}](tasks.md#{task.name()})" for task in recipe.tasks)
-    yield f"Tasks, in order: {tasks}.\n\n### Source of {recipe.name}\n"
+    yield f"Tasks, in order: {tasks}.\n"
+    yield f"Systems: {described(recipe.platforms)}.\n"
+    if recipe.instances:
+        yield f"Instance families: {', '.join(recipe.instances)}.\n"
+    for os in dict.fromkeys(source.os for source in recipe.sources):
+        yield from _software(recipe, os)
+    yield f"### Source of {recipe.name}\n"
     yield from _fields(type(recipe.source), recipe.source)
     yield f"### Builder of {recipe.name}\n"
     yield from _fields(type(recipe.builder), recipe.builder)
 
 
+def _software(recipe: Recipe, os: str) -> Iterator[str]:
+    arches = [source.architecture for source in recipe.sources if source.os == os]
+    there = recipe.on(os, arches[0])
+    yield f"### Software of {recipe.name} on {os}\n"
+    rows = [(each.title, each.version or "-", each.source, each.why) for each in software(there)]
+    yield from _table(("Component", "Version", "Source", "Why"), rows)
+
+
 def tasks() -> Iterator[str]:
-    """Every task of our recipes."""
+    """Every task."""
     yield "# Tasks\n\nDefaults are those of the task; a recipe may set others.\n"
-    found = {task.name(): type(task) for name in recipes.names() for task in recipes.find(name).tasks}
-    for name in sorted(found):
-        yield f"## {name}\n\n{_doc(found[name])}\n"
-        yield from _fields(found[name])
+    for name in registry.names():
+        task = registry.find(name)
+        yield f"## {name}\n\n{_doc(task)}\n\nSystems: {described(task.platforms)}.\n"
+        yield from _fields(task)
+
+
+def version_sets() -> Iterator[str]:
+    """Versions that go together, by name."""
+    yield "# Version sets\n\n`--versions NAME` gives a recipe's tasks the versions of a set.\n"
+    for each in VERSION_SETS:
+        yield f"## {each.name}\n\n{each.description[0].upper()}{each.description[1:]}.\n"
+        yield f"Systems: {', '.join(each.systems)}." + (
+            f" Taken without being asked for on {', '.join(each.implied)}.\n" if each.implied else "\n"
+        )
+        if each.instances:
+            yield f"Instance families: {', '.join(each.instances)}.\n"
+        rows = [(f"`{pin.task}.{pin.option}`", f"`{pin.value}`", pin.why) for pin in each.pins]
+        yield from _table(("Option", "Value", "Why"), rows)
+
+
+def compatibility() -> Iterator[str]:
+    """What goes together and what does not."""
+    yield "# Compatibility\n\n`plan`, `show`, `apply` and `bake` hold a recipe against these rules. What breaks"
+    yield "one is refused with exit status 5, before anything is launched; with `--allow RULE` it is a warning.\n"
+    rows = [(f"`{rule.id}`", rule.title, rule.severity, rule.source) for rule in RULES]
+    yield from _table(("Rule", "What must hold", "Otherwise", "Source"), rows)
+    yield "## Order of tasks\n\nThe rule `order` wants, where a recipe has both:\n"
+    yield from _table(("Task", "Comes before", "Because"), [(f"`{a}`", f"`{b}`", why) for a, b, why in ORDER])
+    yield "## Instance families\n\nWhat the rules know of families with accelerators.\n"
+    yield from _table(
+        ("Family", "Device", "Compute", "Processor", "Modules", "Driver", "Needs"), map(_family, FAMILIES)
+    )
+
+
+def _family(family: Family) -> tuple[str, ...]:
+    needs = {"fabric manager": family.fabric_manager, "NVLSM": family.nvlsm, "IMEX": family.imex}
+    driver = [f"from {family.oldest_driver}"] if family.oldest_driver else []
+    driver += [f"up to branch {family.last_branch}"] if family.last_branch else []
+    return (
+        f"`{family.name}`",
+        family.device,
+        f"sm_{family.compute}" if family.compute else "-",
+        family.arch,
+        " or ".join(family.kernel_modules) if family.compute else "-",
+        ", ".join(driver) or "-",
+        ", ".join(name for name, needed in needs.items() if needed) or "-",
+    )
 
 
 def resources() -> Iterator[str]:
@@ -143,6 +208,8 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "command-line": command_line,
     "recipes": recipe_pages,
     "tasks": tasks,
+    "version-sets": version_sets,
+    "compatibility": compatibility,
     "resources": resources,
     "settings": settings,
     "errors": error_page,
@@ -163,9 +230,10 @@ def _fields(model: type[BaseModel], value: BaseModel | None = None) -> Iterator[
     yield from _table(("Name", "Value" if value else "Default", "Meaning"), rows)
 
 
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    if rows:
-        yield "\n".join(_row(row) for row in (head, ("---",) * len(head), *rows)) + "\n"
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    lines = [_row(row) for row in rows]
+    if lines:
+        yield "\n".join((_row(head), _row(("---",) * len(head)), *lines)) + "\n"
 
 
 def _row(cells: tuple[str, ...]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
@@ -14,10 +14,11 @@ from amiforge.recipes import version_sets
 from amiforge.recipes.assumed import assumed
 from amiforge.recipes.version_sets import Pin, VersionSet
 from amiforge.tasks.instance_family import of_arch
-from amiforge.tasks.platform import Platform, platform
+from amiforge.tasks.platform import EVERYWHERE, Platform, platform
 from amiforge.tasks.task import Task
 
 Model = TypeVar("Model", bound=BaseModel)
+Tasks = tuple[Task, ...]
 
 
 class Variant(BaseModel):
@@ -114,29 +115,35 @@ class Recipe(BaseModel):
         raise RecipeError(f"recipe {self.name} has no task {name!r}", tasks=", ".join(t.name() for t in self.tasks))
 
     def with_task(self, task: Task, *, after: str = "", before: str = "") -> Recipe:
-        """Give the recipe with a task added: at the end, or right after or before a named one.
+        """Give the recipe with a task added, in its variants too: at the end, or right after or before a named one.
 
         Raises:
             RecipeError: the recipe has no task of that name.
         """
-        index = len(self.tasks)
-        if after or before:
-            index = self.tasks.index(self.task(after or before)) + (1 if after else 0)
-        return self._with(tasks=(*self.tasks[:index], task, *self.tasks[index:]))
+        named = after or before
+        if named:
+            self.task(named)
+
+        def change(tasks: Tasks) -> Tasks:
+            names = [each.name() for each in tasks]
+            index = names.index(named) + (1 if after else 0) if named in names else len(tasks)
+            return (*tasks[:index], task, *tasks[index:])
+
+        return self._everywhere(change, task.platforms)
 
     def without_task(self, name: str) -> Recipe:
-        """Give the recipe without a task.
+        """Give the recipe without a task, in its variants too.
 
         Raises:
-            RecipeError: the recipe has no task of that name.
+            RecipeError: the recipe has no such task.
         """
-        gone = self.task(name)
-        return self._with(tasks=tuple(task for task in self.tasks if task is not gone))
+        self.task(name)
+        return self._everywhere(lambda tasks: tuple(task for task in tasks if task.name() != name))
 
     def with_options(self, name: str, **options: Any) -> Recipe:
         """Give the recipe with options of one task changed: `eks_gpu.with_options("aws_efa", minimal=False)`.
 
-        `source` and `builder` are changed in the same way.
+        Its variants change likewise. `source` and `builder` are changed in the same way, but not those of variants.
 
         Raises:
             RecipeError: the recipe has no task of that name.
@@ -145,9 +152,20 @@ class Recipe(BaseModel):
         if name in {"source", "builder"}:
             part: SourceImage | Builder = getattr(self, name)
             return self._with(**{name: _changed(part, options, name)})
-        old = self.task(name)
-        new = _changed(old, options, name)
-        return self._with(tasks=tuple(new if task is old else task for task in self.tasks))
+        self.task(name)
+        return self._everywhere(
+            lambda tasks: tuple(_changed(task, options, name) if task.name() == name else task for task in tasks)
+        )
+
+    def _everywhere(self, change: Callable[[Tasks], Tasks], where: Container[Platform] = EVERYWHERE) -> Recipe:
+        """Give the recipe with its tasks changed, and those of its variants on the platforms where that can be."""
+        variants = tuple(
+            variant.model_copy(update={"tasks": change(variant.tasks)})
+            if variant.tasks is not None and platform(assumed(variant.source)) in where
+            else variant
+            for variant in self.variants
+        )
+        return self._with(tasks=change(self.tasks), variants=variants)
 
     def _with(self, **fields: Any) -> Recipe:
         try:

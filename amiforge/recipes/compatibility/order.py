@@ -19,7 +19,7 @@ ORDER = (
     ("nvidia_driver", "aws_efa", "the EFA installer builds efa-nv-peermem against the driver that is there"),
     ("nvidia_driver", "nvidia_gdrcopy", "gdrdrv is built against the driver's source, of the same flavour"),
     ("nvidia_driver", "nvidia_cuda", "the driver's packages must be held before CUDA's repository can move them"),
-    ("nvidia_driver", "nvidia_dcgm", "DCGM takes its driver libraries from the driver"),
+    ("nvidia_driver", "nvidia_dcgm", "DCGM works through the driver's libraries"),
     ("nvidia_cuda", "nvidia_gdrcopy", "its tests are built with CUDA"),
     ("nvidia_cuda", "nvidia_nccl", "NCCL's tests are built with CUDA"),
     ("aws_efa", "nvidia_nccl", "NCCL's tests are built with the Open MPI that the EFA installer brings"),

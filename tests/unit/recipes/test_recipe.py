@@ -3,12 +3,16 @@ from __future__ import annotations
 import pytest
 
 from amiforge import recipes
+from amiforge.ec2.source_image import al2023_image, ubuntu_image
 from amiforge.errors import ConfigError, RecipeError
 from amiforge.recipes import eks_gpu
 from amiforge.recipes.outline import outline
-from amiforge.recipes.recipe import Recipe
+from amiforge.recipes.recipe import Recipe, Variant
+from amiforge.tasks.aws_cli import AwsCli
 from amiforge.tasks.aws_efa import AwsEfa
 from amiforge.tasks.aws_lustre import AwsLustre
+from amiforge.tasks.packages import Packages
+from amiforge.tasks.platform import platforms
 
 
 def order(recipe: Recipe) -> list[str]:
@@ -49,6 +53,31 @@ def test_tasks_are_put_where_they_are_wanted() -> None:
     assert order(bare.with_task(AwsEfa(), after="packages")) == ["packages", "aws_efa", "aws_cli", "nvidia_driver"]
     assert order(bare.with_task(AwsLustre(), before="packages"))[0] == "aws_lustre"
     assert order(bare.with_task(AwsLustre()))[-1] == "aws_lustre"
+
+
+def test_a_change_of_tasks_counts_on_every_system_where_it_can() -> None:
+    class OnUbuntu(AwsLustre):
+        platforms = platforms("ubuntu2404")
+
+    recipe = Recipe(
+        name="r",
+        description="r",
+        source=al2023_image(),
+        tasks=(Packages(), AwsEfa()),
+        variants=(
+            Variant(source=ubuntu_image("ubuntu2204"), tasks=(Packages(update="all"), AwsEfa())),
+            Variant(source=ubuntu_image("ubuntu2404"), tasks=(AwsEfa(),)),
+            Variant(source=al2023_image(architecture="arm64")),
+        ),
+    )
+    changed = recipe.with_task(AwsCli(), after="packages").with_options("aws_efa", minimal=True).with_task(OnUbuntu())
+    assert order(changed.on("ubuntu2204")) == ["packages", "aws_cli", "aws_efa"]
+    assert order(changed.on("ubuntu2404")) == ["aws_efa", "aws_cli", "on_ubuntu"]
+    assert order(changed.on("al2023", "arm64")) == ["packages", "aws_cli", "aws_efa", "on_ubuntu"]
+    efa = changed.on("ubuntu2204").task("aws_efa")
+    assert isinstance(efa, AwsEfa)
+    assert efa.minimal
+    assert order(changed.without_task("packages").on("ubuntu2204")) == ["aws_cli", "aws_efa"]
 
 
 def test_a_task_stands_once_in_a_recipe() -> None:

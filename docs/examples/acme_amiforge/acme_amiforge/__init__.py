@@ -1,0 +1,1 @@
+"""What Acme's machine images have beside everybody else's."""
