@@ -66,7 +66,7 @@ class BakeSettings(Settings):
     """What a bake does besides its recipe, and how long its steps may take."""
 
     image_name: str = Field(
-        "amiforge-{recipe}-{run}",
+        "amiforge-{recipe}-{os}-{arch}-{run}",
         min_length=3,
         description="name of the finished image; {recipe}, {os}, {arch} and {run} are filled in",
     )

@@ -35,7 +35,7 @@ class Image:
 
 
 def image_name(template: str, **fields: str) -> str:
-    """Fill in the name of an image: `amiforge-{recipe}-{run}`.
+    """Fill in the name of an image: `amiforge-{recipe}-{os}-{arch}-{run}`.
 
     Raises:
         ConfigError: the template names an unknown field, or the result is no image name.

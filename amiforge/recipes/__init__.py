@@ -6,16 +6,30 @@ from difflib import get_close_matches
 from importlib.metadata import entry_points
 
 from amiforge.errors import ConfigError, RecipeError
+from amiforge.recipes.base import base
 from amiforge.recipes.dlami_gpu import dlami_gpu
 from amiforge.recipes.dlami_neuron import dlami_neuron
 from amiforge.recipes.eks_gpu import eks_gpu
 from amiforge.recipes.pcluster_cpu import pcluster_cpu
+from amiforge.recipes.pcluster_gpu import pcluster_gpu
 from amiforge.recipes.pcluster_neuron import pcluster_neuron
 from amiforge.recipes.recipe import Recipe
 
-__all__ = ["Recipe", "dlami_gpu", "dlami_neuron", "eks_gpu", "find", "names", "pcluster_cpu", "pcluster_neuron"]
+__all__ = [
+    "Recipe",
+    "base",
+    "dlami_gpu",
+    "dlami_neuron",
+    "eks_gpu",
+    "find",
+    "names",
+    "pcluster_cpu",
+    "pcluster_gpu",
+    "pcluster_neuron",
+]
 
-_OURS = {recipe.name: recipe for recipe in (pcluster_cpu, pcluster_neuron, dlami_gpu, dlami_neuron, eks_gpu)}
+_RECIPES = (pcluster_cpu, pcluster_gpu, pcluster_neuron, base, dlami_gpu, dlami_neuron, eks_gpu)
+_OURS = {recipe.name: recipe for recipe in _RECIPES}
 _GROUP = "amiforge.recipes"
 
 

@@ -109,7 +109,7 @@ class NvidiaGdrcopy(Task):
         """Give build dependencies, the unit, the packages, and the module for the kernel that the image boots."""
         packaging, tools = _BY_OS[system.os.name]
         yield Packages(tools, weak=False)
-        yield from skipped_without("gpu", packaging.service, system)
+        yield from skipped_without({packaging.service: "gpu"}, system)
         yield File("/usr/local/libexec/amiforge/load-gdrdrv", source="nvidia_gdrcopy/load-gdrdrv", mode="0755")
         yield File(f"/etc/systemd/system/{packaging.service}.service", source="nvidia_gdrcopy/gdrdrv.service")
         yield self._install(packaging, system)

@@ -18,6 +18,7 @@ OURS = (
     "nvidia_driver",
     "nvidia_cuda",
     "nvidia_gdrcopy",
+    "neuron_driver",
     "docker",
     "nvidia_container_toolkit",
     "aws_efa",
@@ -25,7 +26,6 @@ OURS = (
     "aws_ofi_nccl",
     "aws_lustre",
     "nvidia_enroot_pyxis",
-    "neuron_driver",
     "pytorch_neuron",
 )
 _GROUP = "amiforge.tasks"

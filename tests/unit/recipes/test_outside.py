@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -20,12 +18,12 @@ from amiforge.engine.resource import Resource
 from amiforge.errors import AmiforgeError
 from amiforge.recipes.assumed import assumed
 from amiforge.resources import Artifact, File, Repository
-from amiforge.shell import Command
 from amiforge.systems import by_name
 from amiforge.systems.system import System
 from amiforge.systems.trust import Trust
 from amiforge.tasks import registry
 from amiforge.tasks.task import Task
+from tests.unit.recipes.words import KERNELS, words
 
 MIRROR = "http://mirror.example/m"
 ROOT = Path(recipes.__file__).parents[2]
@@ -60,12 +58,6 @@ class Everything(Mapping[str, str]):
 
 
 KNOWN = Trust(Everything("a" * 64), Everything("B" * 40))
-KERNELS = {
-    "amzn2": "5.10.240-238.966.amzn2.x86_64",
-    "al2023": "6.12.110-135.202.amzn2023.x86_64",
-    "ubuntu2204": "6.8.0-1040-aws",
-    "ubuntu2404": "6.17.0-1007-aws",
-}
 
 
 def dressed(system: System) -> System:
@@ -109,24 +101,6 @@ def found() -> tuple[tuple[str, Resource, System], ...]:
             items = lay_out([task], system)
             resources.update({(label, item.resource): system for item in items})
     return tuple((label, resource, system) for (label, resource), system in resources.items())
-
-
-def words(resource: Resource, system: System) -> Iterator[str]:
-    """Give every text that a resource has the host read or run."""
-    if resource.provable:
-        for query in resource.queries(system):
-            yield from (query.kind.script, query.item)
-    for change in resource.changes(frozenset(resource.desired(system)), system):
-        yield from of_command(change.command)
-
-
-def of_command(command: Command) -> Iterator[str]:
-    yield command.script
-    for arg in command.args:
-        text = arg.reveal() if not isinstance(arg, str) and hasattr(arg, "reveal") else str(arg)
-        yield text
-        with suppress(binascii.Error, UnicodeDecodeError):  # files travel encoded
-            yield base64.b64decode(text, validate=True).decode()
 
 
 def addresses(text: str) -> set[str]:
