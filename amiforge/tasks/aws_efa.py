@@ -63,10 +63,15 @@ remove() {
 }
 """
 
+# Its entry in modules-load.d loads the NVIDIA driver at every boot, which fails where there is none.
+_STRAY_PEER = """
+stray_peer() { is_installed efa-nv-peermem && ! modinfo -k "$1" nvidia >/dev/null 2>&1; }
+"""
+
 # The installer writes its version into the first line of its record; which parts are there, what it left tells. The
 # kernel's own module counts for nothing: it has to be that of DKMS, and for the kernel that boots next. `dkms` prints
 # `efa/3.3.0, KERNEL, …: installed`, before version 3 `efa, 3.3.0, KERNEL, …: installed`.
-_INSTALLED = rf"""
+_INSTALLED = rf"""{_STRAY_PEER}
 version=$(sed -n '1s/^# EFA installer version: //p' {_RECORD}) && [ -n "$version" ] || exit
 extent=minimal
 if [ -e /opt/amazon/efa/bin/fi_info ]; then
@@ -78,12 +83,13 @@ case $(modinfo -k "$1" -F version efa) in
 "${{module:-none}}"*) ;;
 *) extent="$extent, no module for $1" ;;
 esac
+if stray_peer "$1"; then extent="$extent, efa-nv-peermem without a driver"; fi
 echo "$version $extent"
 """
 
 # The installer keeps packages that are newer than its own, and those of parts that it is not asked for.
-_INSTALL = rf"""
-cd -- "$1" && options=$2 || exit
+_INSTALL = rf"""{_STRAY_PEER}
+cd -- "$1" && options=$2 kernel=$3 || exit
 set --
 if [ -e {_RECORD} ]; then
   for package in $(grep -v '^#' {_RECORD}); do
@@ -92,14 +98,11 @@ if [ -e {_RECORD} ]; then
   [ $# -eq 0 ] || remove "$@" || exit
   rm -f {_RECORD}
 fi
-./efa_installer.sh $options
+./efa_installer.sh $options || exit
+if stray_peer "$kernel"; then
+  remove efa-nv-peermem && sed -i 's/efa-nv-peermem[^ ]* *//' {_RECORD}
+fi
 """
-
-# Its entry in modules-load.d loads the NVIDIA driver at every boot, which fails where there is none.
-_PEER_PROOF = """
-! is_installed efa-nv-peermem || modinfo -k "$1" nvidia >/dev/null 2>&1
-"""
-_PEER_REMOVAL = f"remove efa-nv-peermem && sed -i 's/efa-nv-peermem[^ ]* *//' {_RECORD}\n"
 
 _MPI = {"both": "openmpi openmpi5", "openmpi4": "openmpi", "openmpi5": "openmpi5"}
 
@@ -151,7 +154,7 @@ class AwsEfa(Task):
     )
 
     def resources(self, system: System) -> Iterator[Resource]:
-        """Give what the installer takes for granted, its run where another version or extent is installed, and tidying.
+        """Give what the installer takes for granted, and its run where another version or extent is installed.
 
         A module that is missing for the kernel which boots next counts as not installed.
         """
@@ -163,12 +166,6 @@ class AwsEfa(Task):
             if self.ptrace and system.os.packages.name == "apt":
                 yield Sysctl("kernel.yama.ptrace_scope", 0)
         yield self._installer(system)
-        yield Run(
-            "remove efa-nv-peermem, since there is no NVIDIA driver",
-            script(there.functions + _PEER_REMOVAL, summary="remove efa-nv-peermem"),
-            proof=script(there.functions + _PEER_PROOF, system.default_kernel),
-            locks=system.os.packages.locks,
-        )
 
     def _uverbs(self, system: System) -> Iterator[Resource]:
         """Give the kernel module without which the installer stops, where a package of its own may hold it."""
@@ -189,16 +186,17 @@ class AwsEfa(Task):
         signature = Signature(f"{url}.sig", f"{_SITE}/aws-efa-installer.key", _FINGERPRINT)
         options = "-y"
         options += " --minimal" if self.minimal else "" if self.mpi == "both" else f" --mpi={self.mpi}"
+        functions = _BY_OS[system.os.name].functions
         return VendorInstall(
             "EFA installer",
             f"{self.version} {'minimal' if self.minimal else f'full {_MPI[self.mpi]}'}",
-            observe=script(_INSTALLED, system.default_kernel),
+            observe=script(functions + _INSTALLED, system.default_kernel),
             sources=(
                 Artifact(url, packed, sha256=known.sha256, signature=signature),
                 Archive(packed, tree, strip=1, creates="efa_installer.sh"),
             ),
             install=script(
-                _BY_OS[system.os.name].functions + _INSTALL, tree, options, summary=f"efa_installer.sh {options}"
+                functions + _INSTALL, tree, options, system.default_kernel, summary=f"efa_installer.sh {options}"
             ),
             locks=system.os.packages.locks,
             workspace=_WORKSPACE,
@@ -245,7 +243,9 @@ class AwsEfa(Task):
         yield Check("an EFA device is up", True, lambda: host.run("ls /dev/infiniband/uverbs0").rc == 0, device=EFA)
 
     def _minimal_checks(self, host: TestinfraHost) -> Iterator[Check]:
-        for path in ("/opt/amazon/efa/bin/fi_info", "/opt/amazon/openmpi", "/opt/amazon/openmpi5"):
+        for path in (
+            f"/opt/amazon/{program}" for program in ("efa/bin/fi_info", "openmpi/bin/mpirun", "openmpi5/bin/mpirun")
+        ):
             yield Check(f"{path} is left out", False, partial(_exists, host, path))
 
     def _full_checks(self, host: TestinfraHost) -> Iterator[Check]:

@@ -41,13 +41,42 @@ while [ $# -gt 0 ]; do
 done
 
 here=$(cd "$(dirname "$0")" && pwd) || exit
-carried() { for file in "$here/RPMS/$1"/*.rpm; do basename "$file" .rpm; done; }
 [ "$(id -u)" = 0 ] || { echo "Error: this script must be run as root." >&2; exit 1; }
+. /etc/os-release
+case $ID-$VERSION_ID in
+    amzn-2023) bundle=$here/RPMS/ALINUX2023/x86_64 ending=rpm manager=dnf ;;
+    amzn-2) bundle=$here/RPMS/ALINUX2/x86_64 ending=rpm manager=yum ;;
+    ubuntu-22.04) bundle=$here/DEBS/UBUNTU2204/x86_64 ending=deb ;;
+    ubuntu-24.04) bundle=$here/DEBS/UBUNTU2404/x86_64 ending=deb ;;
+    *) bundle= ;;
+esac
+[ -d "$bundle" ] || { echo "Unsupported operating system." >&2; exit 1; }
+
+# packages: what the record names, and what is in the bundle
+carried() { for file in "$bundle/$1"/*."$ending"; do basename "$file" ".$ending"; done; }
+recorded() { grep -v '^#' "$record" 2>/dev/null; }
+if [ "$ending" = rpm ]; then
+    version_of() { rpm -q --quiet -- "$1" && rpm -q --qf '%{VERSION}-%{RELEASE}' -- "$1"; }
+    name_of() { echo "$1" | sed 's/-[^-]*-[^-]*$//'; }
+    bundled_version() { echo "$1" | sed 's/^.*-\([^-]*-[^-]*\)\.[^.]*$/\1/'; }
+    has_headers() { [ -d "/usr/src/kernels/$1" ] || "$manager" -y install "kernel-devel-uname-r = $1"; }
+    install_files() { "$manager" -y install -- "$@"; }
+    remove_packages() { "$manager" -y remove -- "$@"; }
+    initramfs() { dracut -f "/boot/initramfs-$1.img" "$1"; }
+else
+    export DEBIAN_FRONTEND=noninteractive
+    version_of() { dpkg-query -W -f='${db:Status-Abbrev}${Version}' -- "$1" 2>/dev/null | sed -n 's/^.i //p'; }
+    name_of() { echo "${1%%_*}"; }
+    bundled_version() { echo "$1" | cut -d _ -f 2; }
+    has_headers() { [ -d "/lib/modules/$1/build/" ] || apt-get -y install "linux-headers-$1"; }
+    install_files() { apt-get -y install dkms && apt-get -y --allow-downgrades install -- "$@"; }
+    remove_packages() { apt-get -y remove -- $(for package; do name_of "$package"; done); }
+    initramfs() { update-initramfs -u -k all; }
+fi
 if [ -n "$uninstall" ]; then
-    echo "= Uninstalling EFA ="
-    for package in $(carried minimal) $(carried full); do
-        rpm -q "$package" >/dev/null && rpm -e --nodeps "$package"
-    done
+    [ -e "$record" ] || { echo "Error: EFA is not installed, exiting." >&2; exit 1; }
+    echo "== Uninstalling EFA packages =="
+    remove_packages $(recorded) || { echo "Error: failed to uninstall EFA packages." >&2; exit 1; }
     rm -f "$record"
     exit 0
 fi
@@ -62,9 +91,9 @@ echo "= EFA Installer Version: $version ="
 echo
 echo "This is a stand-in made by the amiforge sandbox."
 kernel=$(uname -r)
-if [ -z "$skip_kmod" ] && [ ! -d "/usr/src/kernels/$kernel" ]; then
+if [ -z "$skip_kmod" ]; then
     echo "== Installing EFA dependencies =="
-    dnf -y install "kernel-devel-uname-r = $kernel" || {
+    has_headers "$kernel" || {
         echo "Error: kernel development files for the running kernel $kernel are needed." >&2
         exit 1
     }
@@ -73,26 +102,33 @@ wanted=$(carried minimal)
 [ -n "$minimal" ] || wanted="$wanted $(carried full)"
 files= names=
 for package in $wanted; do
-    case $package in
-        efa-nv-peermem-*|efa-[0-9]*) [ -z "$skip_kmod" ] || continue ;;
-        efa-config-*) [ -z "$skip_limits" ] || continue ;;
-        openmpi*) case " $mpi " in *" ${package%%-aws*}-aws "*) ;; *) continue ;; esac ;;
+    name=$(name_of "$package")
+    case $name in
+        efa|efa-nv-peermem) [ -z "$skip_kmod" ] || continue ;;
+        efa-config) [ -z "$skip_limits" ] || continue ;;
+        openmpi*) case " $mpi " in *" $name "*) ;; *) continue ;; esac ;;
     esac
     names="$names$package "
-    # packages newer than the bundle are kept, as the real installer does
-    files="$files $(echo "$here"/RPMS/*/"$package.rpm")"
+    # what is there in the same version or a newer one is left alone
+    there=$(version_of "$name") here_version=$(bundled_version "$package")
+    if [ -n "$there" ] && [ "$(printf '%s\n' "$there" "$here_version" | sort -V | tail -n 1)" = "$there" ]; then
+        echo "$name-$there already installed"
+        continue
+    fi
+    files="$files $(echo "$bundle"/*/"$package.$ending")"
 done
 echo
 echo "== Installing EFA packages =="
-sleep 1
-dnf -y install $files || { echo "Error: failed to install EFA packages." >&2; exit 1; }
-for package in $names; do
-    rpm -q "$package" >/dev/null || echo "== $package is not newer than what is installed: kept =="
-done
+if [ -n "$files" ]; then
+    install_files $files || { echo "Error: failed to install EFA packages." >&2; exit 1; }
+fi
 if [ -z "$skip_kmod" ]; then
-    echo "== Rebuilding the initramfs =="
-    sleep 1
-    dracut -f /boot/initramfs-"$kernel".img "$kernel" || exit 1
+    echo "Updating boot ramdisk"
+    initramfs "$kernel" || exit 1
+    [ -n "$(find "/lib/modules/$kernel" -name ib_uverbs.ko)" ] || {
+        echo "Error: the kernel does not include the ib_uverbs kernel module." >&2
+        exit 1
+    }
 fi
 mkdir -p "$(dirname "$record")"
 {
