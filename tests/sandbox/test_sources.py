@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -14,26 +15,35 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
 
+from amiforge.errors import CommandFailed
 from amiforge.sandbox import layers
+from amiforge.sandbox.catalog import Catalog, Image, read_catalog
 from amiforge.sandbox.folder import Folder
-from amiforge.sandbox.mirror import build_mirror, digests, key_file, mirror_app, repository_folder
+from amiforge.sandbox.mirror import build_mirror, digests, fingerprints, key_file, mirror_app
 from amiforge.sandbox.requirements import missing_requirements
-from amiforge.sandbox.sources import SourceImage, source_images
+from amiforge.sandbox.sources import SourceImage, Sources
 
 pytestmark = pytest.mark.sandbox
 
 OLD = "6.12.103-126.191.amzn2023.x86_64"
 NEW = "6.12.110-135.202.amzn2023.x86_64"
 
-# The layer's repositories point at the running sandbox's mirror; here it is a directory. What a booted machine notes
-# at its boot is the default kernel.
+UBUNTU_OLD = "6.17.0-1007-aws"
+UBUNTU_NEW = "6.17.0-1010-aws"
+
+# The layer's repositories point at the running sandbox's mirror; here it is a directory.
 ENTER = """
-for name in core nvidia; do
-    folder=$1
-    shift
-    sed -i "s,^mirrorlist=.*/$name/mirrors/.*,baseurl=file:///mnt/$folder," /etc/yum.repos.d/*.repo
-done
-grubby --default-kernel | sed 's,/boot/vmlinuz-,,' >/run/sandbox-kernel
+if [ -d /etc/yum.repos.d ]; then
+    for name in core nvidia; do
+        folder=$1
+        shift
+        sed -i "s,^mirrorlist=.*/$name/mirrors/.*,baseurl=file:///mnt/$folder," /etc/yum.repos.d/*.repo
+    done
+else
+    sed -i 's,http://[0-9.:]*/,file:/mnt/,' /etc/apt/sources.list /etc/apt/sources.list.d/*
+    apt-get -qq -o APT::Sandbox::User=root update
+fi
+/usr/lib/sandbox/boot-kernel
 cd /tmp
 """
 
@@ -48,8 +58,8 @@ def folder() -> Folder:
 
 
 @pytest.fixture(scope="session")
-def images(folder: Folder) -> list[SourceImage]:
-    return source_images(folder)
+def sources(folder: Folder) -> Sources:
+    return Sources(folder)
 
 
 @dataclass
@@ -61,27 +71,101 @@ class Shell:
     upper: Path
 
     def __call__(self, script: str) -> str:
-        folders = (repository_folder(self.mirror, name).relative_to(self.mirror) for name in ("core", "nvidia"))
-        enter = f"set -- {' '.join(map(str, folders))}\n{ENTER}"
+        folders = " ".join(read_catalog().repository(name).folder for name in ("core", "nvidia"))
+        enter = f"set -- {folders}\n{ENTER}"
         return layers.run_in(self.image.layers, self.upper, enter + script, binds={self.mirror: "/mnt"})
 
 
-@pytest.fixture
-def eks(folder: Folder, images: list[SourceImage], tmp_path: Path) -> Shell:
-    return Shell(images[1], build_mirror(folder), tmp_path / "upper")
+Open = Callable[[str], Shell]
 
 
 @pytest.fixture
-def plain(folder: Folder, images: list[SourceImage], tmp_path: Path) -> Shell:
-    return Shell(images[0], build_mirror(folder), tmp_path / "upper")
+def open_image(folder: Folder, sources: Sources, tmp_path: Path) -> Open:
+    def open_image(start: str) -> Shell:
+        image = next(image for image in sources.images if image.data.name.startswith(start))
+        sources.make(image.layers)
+        return Shell(image, build_mirror(folder), tmp_path / "upper")
+
+    return open_image
 
 
-def test_a_second_use_makes_nothing(folder: Folder, images: list[SourceImage], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def eks(open_image: Open) -> Shell:
+    return open_image("amazon-eks-node-al2023-x86_64-nvidia-1.34-")
+
+
+@pytest.fixture
+def plain(open_image: Open) -> Shell:
+    return open_image("al2023-ami-2023")
+
+
+@pytest.fixture
+def noble(open_image: Open) -> Shell:
+    return open_image("ubuntu/images/hvm-ssd-gp3/ubuntu-noble")
+
+
+def test_a_second_use_makes_nothing(
+    folder: Folder, sources: Sources, plain: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_args: object, **_kwargs: object) -> None:
         raise AssertionError("a cached source image was made again")
 
     monkeypatch.setattr(subprocess, "run", refuse)
-    assert source_images(folder) == images
+    again = Sources(folder)
+    again.make(plain.image.layers)
+    assert again.images == sources.images
+
+
+@pytest.fixture
+def added(sources: Sources, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sources]:
+    """Give the source images with one more, over the plain one, that installs nothing."""
+
+    def added(**fields: object) -> Sources:
+        data = read_catalog()
+        base = data.images[0]
+        values = {"name": "added", "base": base.name, "system": base.system, "description": "d", "owner_id": "1"}
+        image = Image.model_validate({**values, "creation_date": base.creation_date, **fields})
+        changed = Catalog(data.packages, data.repositories, data.artifacts, (*data.images, image))
+        monkeypatch.setattr("amiforge.sandbox.sources.read_catalog", lambda: changed)
+        return Sources(sources.folder)
+
+    return added
+
+
+def test_two_who_want_an_image_at_once_make_it_once(added: Callable[..., Sources]) -> None:
+    sources = added(script="date +%N >/made; sleep 0.5; touch /etc/late", user="me")
+    image = sources.images[-1]
+    shutil.rmtree(image.layers[0].parent, ignore_errors=True)
+    others = [threading.Thread(target=sources.make, args=(image.layers,)) for _ in range(2)]
+    for other in others:
+        other.start()
+    made: set[str] = set()
+    while any(other.is_alive() for other in others) or not made:
+        if image.layers[0].exists():
+            assert (image.layers[0] / "etc/late").exists()
+            made.add((image.layers[0] / "made").read_text())
+    assert len(made) == 1
+    assert "name: me}" in (image.layers[0] / "etc/cloud/cloud.cfg.d/20-user.cfg").read_text()
+    shutil.rmtree(image.layers[0].parent)
+
+
+def test_an_image_that_cannot_be_made_says_why_and_leaves_nothing(added: Callable[..., Sources]) -> None:
+    sources = added(script="echo 'no such luck' >&2; exit 3")
+    image = sources.images[-1]
+    with pytest.raises(CommandFailed, match="cannot make the source image added: no such luck"):
+        sources.make(image.layers)
+    assert not image.layers[0].parent.exists()
+
+
+def test_every_key_of_the_mirror_has_the_fingerprint_that_it_shows(folder: Folder) -> None:
+    found = fingerprints(folder)
+    assert found.keys() >= {f"https://{path}" for path in read_catalog().key_paths}
+    for url, fingerprint in found.items():
+        key = build_mirror(folder) / url.removeprefix("https://").partition("?")[0]
+        shown = subprocess.run(
+            ["gpg", "--show-keys", "--with-colons"], input=key.read_bytes(), capture_output=True, check=True
+        ).stdout.decode()
+        assert f"fpr:::::::::{fingerprint}:" in shown
 
 
 def test_digests_are_those_of_the_documents(folder: Folder) -> None:
@@ -108,10 +192,11 @@ def test_signatures_beside_downloads_verify_with_the_key_at_the_vendors_address(
     assert subprocess.run(verify, capture_output=True, check=False).returncode == 0
 
 
-def test_a_mirror_made_again_has_the_same_key(folder: Folder, tmp_path: Path) -> None:
+def test_a_mirror_made_again_has_the_same_key(folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("amiforge.sandbox.mirror.read_catalog", lambda: Catalog((), (), (), ()))
     other = Folder(tmp_path / "other")
     key = key_file(build_mirror(other)).read_bytes()
-    (other.mirror / "digests.json").unlink()
+    (other.mirror / "index.json").unlink()
     assert key_file(build_mirror(other)).read_bytes() == key != key_file(folder.mirror).read_bytes()
     assert (other.path / "mirror-key.gpg").stat().st_mode & 0o777 == 0o600
 
@@ -138,13 +223,13 @@ def test_the_eks_image_has_an_older_driver_for_its_kernel(eks: Shell) -> None:
     ]
 
 
-def test_the_image_keeps_no_caches_and_no_traces_of_its_making(images: list[SourceImage]) -> None:
-    for image in images:
-        top = image.layers[0]
-        assert not list((top / "var/cache").glob("dnf/*"))
-        assert not list((top / "var/log").glob("*dnf*"))
-        assert not (top / "run/amiforge-build").exists()
-        assert not [path for path in top.parent.iterdir() if path.name != "layer"]
+@pytest.mark.parametrize("name", ["plain", "eks", "noble"])
+def test_the_image_keeps_no_caches_and_no_traces_of_its_making(name: str, request: pytest.FixtureRequest) -> None:
+    top = request.getfixturevalue(name).image.layers[0]
+    assert not [path for place in ("dnf", "apt") for path in (top / "var/cache").glob(f"{place}/*")]
+    assert not [*(top / "var/log").glob("*dnf*"), *(top / "var/log").glob("*.log"), *(top / "var/log").glob("apt")]
+    assert not (top / "run/amiforge-build").exists()
+    assert not [path for path in top.parent.iterdir() if path.name != "layer"]
 
 
 def test_security_updates_move_the_kernel_and_nothing_that_is_no_security_update(eks: Shell) -> None:
@@ -288,6 +373,60 @@ def test_every_package_of_the_mirror_is_signed_with_the_key_that_the_image_trust
     count, verdict = answer.strip().split(maxsplit=1)
     assert int(count) > 100
     assert verdict == "digests signatures OK"
+
+
+def test_the_ubuntu_image_calls_itself_ubuntu_with_an_older_kernel(noble: Shell) -> None:
+    answer = noble('. /etc/os-release; echo "$ID $VERSION_ID"; lsb_release -cs; uname -r; readlink /boot/vmlinuz')
+    assert answer.splitlines() == ["ubuntu 24.04", "noble", UBUNTU_OLD, f"vmlinuz-{UBUNTU_OLD}"]
+
+
+def test_dkms_follows_an_ubuntu_kernel_from_the_security_pocket(noble: Shell) -> None:
+    answer = noble(
+        """
+        apt-get -qq -y install dkms >/dev/null
+        mkdir /usr/src/x-1
+        printf 'PACKAGE_NAME="x"\n' >/usr/src/x-1/dkms.conf
+        cp "$(modinfo -k "$(uname -r)" -F filename efa)" /usr/src/x-1/x.ko
+        dkms install -m x -v 1 >&2
+        apt-get -qq -y install --only-upgrade linux-aws >/dev/null
+        dkms status
+        ls /lib/modules/*/updates/dkms/x.ko
+        modinfo -k @NEW@ -F vermagic x
+        cat /run/reboot-required.pkgs
+        apt-get -qq -y purge linux-image-@OLD@ linux-modules-@OLD@ linux-headers-@OLD@ >/dev/null
+        dkms status
+        ls -d /lib/modules/* /boot/vmlinuz*
+    """.replace("@NEW@", UBUNTU_NEW).replace("@OLD@", UBUNTU_OLD)
+    )
+    assert answer.splitlines() == [
+        f"x/1, {UBUNTU_OLD}, x86_64: installed",
+        f"x/1, {UBUNTU_NEW}, x86_64: installed",
+        f"/lib/modules/{UBUNTU_OLD}/updates/dkms/x.ko",
+        f"/lib/modules/{UBUNTU_NEW}/updates/dkms/x.ko",
+        f"{UBUNTU_NEW} SMP preempt mod_unload modversions",
+        f"linux-image-{UBUNTU_NEW}",
+        f"x/1, {UBUNTU_NEW}, x86_64: installed",
+        "/boot/vmlinuz",
+        f"/boot/vmlinuz-{UBUNTU_NEW}",
+        f"/lib/modules/{UBUNTU_NEW}",
+    ]
+
+
+def test_apt_refuses_an_archive_that_another_key_signed(noble: Shell, tmp_path: Path) -> None:
+    home = tmp_path / "gpg"
+    home.mkdir(mode=0o700)
+    gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet"]
+    subprocess.run([*gpg, "--passphrase", "", "--quick-generate-key", "stranger"], capture_output=True, check=True)
+    stranger = subprocess.run([*gpg, "--armor", "--export"], capture_output=True, text=True, check=True).stdout
+    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True)
+    answer = noble(
+        f"""
+        gpg --batch --yes --dearmor -o /usr/share/keyrings/ubuntu-archive-keyring.gpg <<'END'\n{stranger}END
+        apt-get -o APT::Sandbox::User=root -o APT::Update::Error-Mode=any update 2>&1 || echo "refused: $?"
+    """.replace("\\n", "\n")
+    )
+    assert "NO_PUBKEY" in answer
+    assert answer.splitlines()[-1] == "refused: 100"
 
 
 class Server(ThreadingMixIn, WSGIServer):
