@@ -79,7 +79,8 @@ class Base(Task):
             loaded = "/etc/modules-load.d/amiforge-tcp_bbr.conf"
             yield Check("tcp_bbr is loaded at boot", "tcp_bbr\n", lambda: host.file(loaded).content_string)
         if self.limits:
-            yield Check("a login may lock all memory", "unlimited", lambda: host.check_output("ulimit -l"))
+            memlock = partial(_locked_memory, host, system)
+            yield Check("a login may lock all memory", "unlimited", memlock)
 
     def _congestion(self, system: System) -> str:
         """Give what is really chosen; a kernel that nobody could ask counts as complete."""
@@ -98,6 +99,18 @@ class Base(Task):
 def _parameter(host: TestinfraHost, system: System, key: str) -> str:
     """Give a parameter's value: the kernel's, and in a container, whose kernel is its host's, the file's."""
     if not system.container:
-        return " ".join(str(host.check_output("sysctl -n %s", key)).split())
-    lines = str(host.file(_SYSCTL_FILE).content_string).splitlines()
+        return _words(host.check_output("sysctl -n %s", key))
+    lines = host.file(_SYSCTL_FILE).content_string.splitlines()
     return dict(line.split(" = ", 1) for line in lines).get(key, "")
+
+
+def _locked_memory(host: TestinfraHost, system: System) -> str:
+    """Give the limit of a new login; of a container, which cannot exceed its host's limits, what the file says."""
+    if not system.container:
+        return _words(host.check_output("sudo -n su - %s -c 'ulimit -l'", system.os.default_user))
+    everybody = [line.split() for line in host.file(_LIMITS).content_string.splitlines() if line.startswith("* -")]
+    return dict(words[-2:] for words in everybody).get("memlock", "")
+
+
+def _words(printed: str) -> str:
+    return " ".join(printed.split())
