@@ -14,13 +14,13 @@ class Download:
 
     Attributes:
         kind: a `file`; the `signature` of one; the signing `key` of such signatures or of a repository; a `repository`
-            of packages; a `checkout` of a git repository.
+            of packages; a `checkout` of a git repository; an `index` of Python packages, which nothing proves.
         url: its own address, whether or not a mirror is set.
         known: what the code knows it by: sha256 of a file, fingerprint of a key, commit of a checkout; else empty.
         signed: a signature is checked, by a key that is a download of its own.
     """
 
-    kind: Literal["file", "signature", "key", "repository", "checkout"]
+    kind: Literal["file", "signature", "key", "repository", "checkout", "index"]
     url: str
     known: str = ""
     signed: bool = False

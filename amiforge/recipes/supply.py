@@ -32,6 +32,6 @@ def refuse_unproven(recipe: Recipe, trust: Trust) -> None:
         raise RecipeError(
             f"{recipe.name} takes {len(unproven)} downloads of which nothing is known",
             downloads="\n".join(f"{download.kind} {download.url}" for download in unproven),
-            fix=f"`amiforge lock {recipe.name}` records them, or turn engine.require_digests off; "
-            "of a git repository give a full commit as ref",
+            fix=f"`amiforge lock {recipe.name}` records files and keys; of a checkout give a full commit as ref; "
+            "of an index nothing can be recorded: leave its task out, or turn engine.require_digests off",
         )

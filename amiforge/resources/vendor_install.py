@@ -40,6 +40,7 @@ class VendorInstall(Resource):
         sources: what the installer needs, such as an Artifact and an Archive. They are made only when it is to run, so
             an image need not keep them.
         workspace: folder that holds the sources; removed when the installer has done its work.
+        fetches: what the installer itself downloads.
         locks: paths of lock files that must be free before the installer starts.
         timeout: seconds the installer may take.
     """
@@ -50,6 +51,7 @@ class VendorInstall(Resource):
     install: Command
     sources: tuple[InstanceOf[Resource], ...] = ()
     workspace: AbsolutePath | None = None
+    fetches: tuple[Download, ...] = ()
     locks: tuple[str, ...] = ()
     timeout: float = 3600
 
@@ -77,7 +79,8 @@ class VendorInstall(Resource):
         return {"version": lines[0].strip() if lines and seen.status == 0 else None}
 
     def downloads(self, system: System) -> Iterator[Download]:
-        """Give what its sources download."""
+        """Give what it and its sources download."""
+        yield from self.fetches
         for source in self.sources:
             yield from source.downloads(system)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from pydantic import Field
 
+from amiforge.engine.download import Download
 from amiforge.resources import Directory, Packages, VendorInstall
 from amiforge.shell import script
 from amiforge.tasks.extras import topic
@@ -112,6 +113,7 @@ class PytorchNeuron(Task):
                 *specs,
                 summary=f"pip install {' '.join(specs)}",
             ),
+            fetches=(Download("index", _PYPI), Download("index", _INDEX)),
             timeout=7200,
         )
         yield Directory(self.venv, owner=owner, group=owner)

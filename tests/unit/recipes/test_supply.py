@@ -16,7 +16,7 @@ from amiforge.systems.system import System
 from amiforge.systems.trust import FIRST_USE, Trust
 from amiforge.tasks.task import Task
 
-FILE, KEY, REPO, GIT = (f"https://vendor.example/{name}" for name in ("file", "key", "repo", "x.git"))
+FILE, KEY, REPO, GIT, INDEX = (f"https://vendor.example/{name}" for name in ("file", "key", "repo", "x.git", "simple"))
 COMMIT = "c" * 40
 
 
@@ -28,7 +28,14 @@ class Fetching(Task):
     def resources(self, system: System) -> Iterator[Resource]:
         """Give one of each kind that fetches, the file twice."""
         yield Artifact(FILE, "/c/file", sha256="a" * 64 if self.known else "")
-        yield VendorInstall("x", "1", observe="", install=argv("true"), sources=(Artifact(f"{FILE}2", "/c/file2"),))
+        yield VendorInstall(
+            "x",
+            "1",
+            observe="",
+            install=argv("true"),
+            sources=(Artifact(f"{FILE}2", "/c/file2"),),
+            fetches=() if self.known else (Download("index", INDEX),),
+        )
         yield Artifact(f"{FILE}3", "/c/file3", signature=Signature(f"{FILE}3.sig", KEY))
         yield Repository("vendor", REPO, key_url=KEY, key_fingerprint="B" * 40 if self.known else "")
         yield Repository("gone", f"{REPO}2", key_url=f"{KEY}2", present=False)
@@ -57,6 +64,7 @@ def test_what_would_be_taken_on_first_use_is_refused_by_name() -> None:
         refuse_unproven(recipe(known=False), FIRST_USE)
     assert caught.value.lines["downloads"].splitlines() == [
         f"file {FILE}",
+        f"index {INDEX}",
         f"file {FILE}2",
         f"key {KEY}",
         f"checkout {GIT}",
