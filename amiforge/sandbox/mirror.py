@@ -149,6 +149,8 @@ def _pieces(path: Path, start: int, end: int) -> Iterator[bytes]:
 
 
 def _document(root: Path, path: str) -> Path | None:
+    if path.endswith("/"):
+        path += "index.html"
     target = (root / path.lstrip("/")).resolve()
     return target if target.is_relative_to(root.resolve()) and target.is_file() else None
 
