@@ -100,7 +100,7 @@ def _parameter(host: TestinfraHost, system: System, key: str) -> str:
     """Give a parameter's value: the kernel's, and in a container, whose kernel is its host's, the file's."""
     if not system.container:
         return _words(host.check_output("sysctl -n %s", key))
-    lines = host.file(_SYSCTL_FILE).content_string.splitlines()
+    lines: list[str] = host.file(_SYSCTL_FILE).content_string.splitlines()
     return dict(line.split(" = ", 1) for line in lines).get(key, "")
 
 
@@ -108,8 +108,8 @@ def _locked_memory(host: TestinfraHost, system: System) -> str:
     """Give the limit of a new login; of a container, which cannot exceed its host's limits, what the file says."""
     if not system.container:
         return _words(host.check_output("sudo -n su - %s -c 'ulimit -l'", system.os.default_user))
-    everybody = [line.split() for line in host.file(_LIMITS).content_string.splitlines() if line.startswith("* -")]
-    return dict(words[-2:] for words in everybody).get("memlock", "")
+    lines: list[str] = host.file(_LIMITS).content_string.splitlines()
+    return dict(line.split()[-2:] for line in lines if line.startswith("* -")).get("memlock", "")
 
 
 def _words(printed: str) -> str:
