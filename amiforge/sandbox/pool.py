@@ -42,9 +42,8 @@ class Pool:
         return places
 
     def _build(self, missing: list[Build]) -> dict[str, Path]:
-        built = rpm.build_packages([build for build in missing if build.format == "rpm"], self._work / "rpm")
-        if built:
-            self._key.sign_rpms(built.values())
+        rpms = [build for build in missing if build.format == "rpm"]
+        built = rpm.build_packages(rpms, self._work / "rpm", self._key)
         for build in missing:
             if build.format == "deb":
                 built[build.name] = self._work / f"{build.name}.deb"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,36 +11,36 @@ from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
 from amiforge.sandbox.program import run
+from amiforge.sandbox.signing import SigningKey
 from amiforge.sandbox.standins import Build
 
+#: Packages of one rpmbuild: enough to be worth its start, few enough to keep every processor busy.
+_BATCH = 40
 _DATE = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-def build_packages(wanted: Iterable[Build], work: Path) -> dict[str, Path]:
-    """Build each stand-in into an rpm below an empty folder, and give where it lies by its full name.
+def build_packages(wanted: Iterable[Build], work: Path, key: SigningKey) -> dict[str, Path]:
+    """Build each stand-in into a signed rpm below an empty folder, and give where it lies by its full name.
 
     Raises:
-        SandboxUnavailable: rpmbuild is not installed.
+        SandboxUnavailable: rpmbuild or rpmsign is not installed.
         CommandFailed: a package could not be built.
     """
     batches = batched(wanted)
     places = [work / str(number) for number in range(len(batches))]
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(_build_batch, batches, places))
-    return {
-        build.name: place / "rpms" / f"{build.name}.rpm"
-        for members, place in zip(batches, places, strict=True)
-        for build in members
-    }
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        made = pool.map(_build_batch, batches, places, [key] * len(batches))
+        return {name: path for batch in made for name, path in batch.items()}
 
 
 def batched(wanted: Iterable[Build]) -> list[list[Build]]:
-    """Split builds into batches for one rpmbuild each: no two of a batch share a name or a file."""
+    """Split builds into batches for one rpmbuild each, not too large: no two of a batch share a name or a file."""
     batches: list[list[Build]] = []
     taken: list[set[str]] = []
     for build in wanted:
         claims = {build.package.name, *(path for path, _ in build.files()), *(path for path, _ in build.links())}
-        number = next((i for i, others in enumerate(taken) if not claims & others), len(batches))
+        fits = (i for i, others in enumerate(taken) if not claims & others and len(batches[i]) < _BATCH)
+        number = next(fits, len(batches))
         if number == len(batches):
             batches.append([])
             taken.append(set())
@@ -78,7 +79,7 @@ def spec(members: Iterable[Build], stage: Path) -> str:
     return head + "".join(_sections(build) for build in members)
 
 
-def _build_batch(members: list[Build], work: Path) -> None:
+def _build_batch(members: list[Build], work: Path, key: SigningKey) -> dict[str, Path]:
     stage = work / "stage"
     stage.mkdir(parents=True)
     for build in members:
@@ -97,6 +98,9 @@ def _build_batch(members: list[Build], work: Path) -> None:
     )
     words = [word for line in defines for word in ("--define", line)]
     run("rpmbuild", "-bb", "--quiet", "--nodeps", "--target", "x86_64-linux", *words, str(work / "standins.spec"))
+    made = {build.name: work / "rpms" / f"{build.name}.rpm" for build in members}
+    key.sign_rpms(made.values())
+    return made
 
 
 def _stage(build: Build, stage: Path) -> None:

@@ -33,12 +33,13 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """List the rpms that were built."""
     names: list[str] = []
 
-    def build_packages(wanted: Iterable[Build], work: Path) -> dict[str, Path]:
+    def build_packages(wanted: Iterable[Build], work: Path, key: SigningKey) -> dict[str, Path]:
         work.mkdir(parents=True, exist_ok=True)
         made = {build.name: work / build.name for build in wanted}
         for name, path in made.items():
             path.touch()
             names.append(name)
+        key.sign_rpms(made.values())
         return made
 
     monkeypatch.setattr(rpm, "build_packages", build_packages)
