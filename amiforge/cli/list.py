@@ -30,7 +30,7 @@ def list_recipes(as_json: Json = False) -> None:
         typer.echo("\n".join(map(json.dumps, rows)))
         return
     _print("Recipes", [(recipe.name, recipe.description, described(recipe.platforms)) for recipe in found])
-    _print("Tasks", [(task.name(), _summary(task), described(task.platforms)) for task in tasks])
+    _print("Tasks", [(task.name(), _summary(task), _systems(task)) for task in tasks])
     _print("Version sets", [(each.name, each.description, ", ".join(each.systems)) for each in VERSION_SETS])
 
 
@@ -46,6 +46,12 @@ def _recipe(recipe: Recipe) -> dict[str, object]:
 
 def _task(task: type[Task]) -> dict[str, object]:
     return {"task": task.name(), "description": _summary(task), "systems": sorted(map(list, task.platforms))}
+
+
+def _systems(task: type[Task]) -> str:
+    from amiforge.tasks.platform import EVERYWHERE, described
+
+    return "every system" if task.platforms == EVERYWHERE else described(task.platforms)
 
 
 def _summary(task: type[Task]) -> str:

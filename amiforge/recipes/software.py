@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from amiforge.recipes import version_sets
 from amiforge.recipes.assumed import assumed
 from amiforge.recipes.recipe import Recipe
-from amiforge.recipes.version_sets import VERSION_SETS
+from amiforge.recipes.version_sets import DEFAULTS, VERSION_SETS
 from amiforge.tasks.platform import platform
 from amiforge.tasks.task import Software, Task
 
@@ -55,7 +55,7 @@ def _why(task: Task, found: Software, first: str, given: Given) -> str:
     if place in given:
         return f"given: {given[place]}"
     if not found.version:
-        return "the newest there when the image is baked"
+        return "not pinned: what is there when the image is baked"
     if not found.option:
         return "goes with the task"
     value = getattr(task, found.option)
@@ -63,4 +63,7 @@ def _why(task: Task, found: Software, first: str, given: Given) -> str:
         pin = version_set.pin(*place)
         if pin and pin.value == value:
             return f"{version_set.name}: {pin.why}"
+    for pin in DEFAULTS:
+        if (pin.task, pin.option, pin.value) == (*place, value):
+            return f"default: {pin.why}"
     return "the task's default" if value == type(task).model_fields[found.option].default else "the recipe's choice"

@@ -109,6 +109,7 @@ VERSION_SETS = (
             Pin("nvidia_driver", "version", "550.163.01", "last of Amazon's NVIDIA repository for it"),
             Pin("nvidia_driver", "kernel_modules", "proprietary", "that repository has no others"),
             Pin("nvidia_cuda", "version", "12.4", "last packaged for it"),
+            Pin("nvidia_nccl", "version", "2.30.7-1", "built from source, as NVIDIA's packages for it ended"),
             Pin("nvidia_nccl", "cuda", "12.4", "nvidia_cuda's"),
             Pin("nvidia_gdrcopy", "version", "2.4", "as ParallelCluster 3.11 has it with driver 550"),
             Pin("nvidia_container_toolkit", "version", "1.20.0", "first whose rpm it can read again"),
@@ -146,6 +147,16 @@ VERSION_SETS = (
         ),
         systems=_NOT_AMZN2,
     ),
+)
+
+
+#: Why options that no set touches have the default that they have.
+DEFAULTS = (
+    Pin("aws_cli", "version", "2.36.11", "its digest is known"),
+    Pin("docker", "compose", "2.40.3", "its digest is known, from Docker's official image"),
+    Pin("nvidia_nccl", "tests_version", "2.19.6", "newest release, of July 2026"),
+    Pin("nvidia_enroot_pyxis", "enroot_version", "4.2.1", "as ParallelCluster 3.16 has it"),
+    Pin("nvidia_enroot_pyxis", "pyxis_version", "0.24.0", "as ParallelCluster 3.16 has it"),
 )
 
 

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
+from importlib.metadata import entry_points
 from itertools import groupby
 
-from amiforge.errors import CompatibilityError, ConfigError
+from amiforge.errors import CompatibilityError, ConfigError, RecipeError
 from amiforge.recipes.assumed import assumed
 from amiforge.recipes.compatibility import containers, cuda, driver, network, neuron, order, platforms
 from amiforge.recipes.compatibility.facts import Facts
@@ -20,6 +21,10 @@ from amiforge.recipes.compatibility.rule import Rule, Violation
 from amiforge.recipes.recipe import Recipe
 from amiforge.systems.system import System
 
+#: Rules of other packages: each entry point is a Rule.
+_GROUP = "amiforge.rules"
+
+#: Ours.
 RULES: tuple[Rule, ...] = (
     *platforms.RULES,
     *order.RULES,
@@ -29,6 +34,19 @@ RULES: tuple[Rule, ...] = (
     *containers.RULES,
     *neuron.RULES,
 )
+
+
+def rules() -> tuple[Rule, ...]:
+    """Give our rules, then those of other installed packages.
+
+    Raises:
+        RecipeError: another package's entry point holds something else than a rule.
+    """
+    others = [(entry.value, entry.load()) for entry in entry_points(group=_GROUP)]
+    for place, rule in others:
+        if not isinstance(rule, Rule):
+            raise RecipeError(f"entry point {place} is no Rule", fix="point it at a Rule object")
+    return (*RULES, *(rule for _, rule in others))
 
 
 def violations(recipe: Recipe, system: System | None = None, today: date | None = None) -> tuple[Violation, ...]:
@@ -42,9 +60,10 @@ def violations(recipe: Recipe, system: System | None = None, today: date | None 
     Raises:
         ConfigError: the recipe allows a rule that does not exist.
     """
-    _refuse_unknown(recipe.allow)
+    judges = rules()
+    _refuse_unknown(recipe.allow, judges)
     facts = Facts.of(recipe, system or assumed(recipe.source), today or datetime.now(UTC).date())
-    found = [_allowed(each, recipe.allow) for rule in RULES for each in _violations(rule, facts)]
+    found = [_allowed(each, recipe.allow) for rule in judges for each in _violations(rule, facts)]
     return tuple(sorted(found, key=lambda each: each.severity != "error"))
 
 
@@ -83,8 +102,8 @@ def _allowed(violation: Violation, allow: Iterable[str]) -> Violation:
     return replace(violation, severity="warning") if violation.rule in allow else violation
 
 
-def _refuse_unknown(allow: Iterable[str]) -> None:
-    known = [rule.id for rule in RULES]
+def _refuse_unknown(allow: Iterable[str], judges: Iterable[Rule]) -> None:
+    known = [rule.id for rule in judges]
     for name in allow:
         if name not in known:
             near = get_close_matches(name, known, n=1)

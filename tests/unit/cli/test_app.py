@@ -12,6 +12,7 @@ from amiforge.cli import app as program
 from amiforge.cli.app import run
 from amiforge.cli.options import complete_recipe
 from amiforge.errors import CommandFailed, LaunchFailed, UsageError
+from amiforge.recipes.recipe import Recipe
 
 
 @pytest.fixture(autouse=True)
@@ -175,6 +176,23 @@ def test_show_says_where_a_version_was_given(capsys: pytest.CaptureFixture[str])
     (row,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("EFA installer"))
     assert "1.51.0" in row
     assert "--set aws_efa.version=1.51.0" in row
+
+
+def test_a_refused_recipe_does_not_keep_the_others_from_baking(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def bake(recipe: Recipe, _settings: object, **_: object) -> None:
+        tried.append(recipe.name)
+        raise LaunchFailed("no capacity")
+
+    monkeypatch.setattr("amiforge.cli.bake._bake", bake)
+    assert run(["bake", "eks_gpu", "dlami_neuron", "--set", "nvidia_driver.kernel_modules=proprietary"]) == 5
+    assert tried == ["dlami_neuron"]
+    output = capsys.readouterr()
+    assert output.err.index("kernel-modules") < output.err.index("no capacity")
+    assert [line.split()[0] for line in output.out.strip().splitlines()[2:]] == ["eks_gpu", "dlami_neuron"]
 
 
 def test_plan_without_a_host_names_every_resource(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,10 +3,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from amiforge import recipes
 from amiforge.ec2.source_image import (
     SourceImage,
     al2023_image,
@@ -16,11 +18,14 @@ from amiforge.ec2.source_image import (
     pcluster_image,
     ubuntu_image,
 )
-from amiforge.errors import CompatibilityError, ConfigError
+from amiforge.errors import CompatibilityError, ConfigError, RecipeError
 from amiforge.recipes.assumed import assumed
 from amiforge.recipes.compatibility import RULES, require, violations
+from amiforge.recipes.compatibility.facts import Facts
 from amiforge.recipes.compatibility.order import ORDER
+from amiforge.recipes.compatibility.rule import Conflict, Rule
 from amiforge.recipes.recipe import Recipe
+from amiforge.recipes.version_sets import VERSION_SETS
 from amiforge.resources import Repository
 from amiforge.systems.system import System
 from amiforge.tasks import registry
@@ -205,6 +210,30 @@ def test_ubuntu_2204_ends_soon_when_it_does() -> None:
     assert list(broken(given)) == ["os-ends-soon"]
     assert broken(given, date(2026, 6, 1)) == {}
     assert list(broken(given, date(2027, 12, 1))) == ["os-ended"]
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_our_recipes_break_no_rule_on_any_of_their_systems(name: str) -> None:
+    whole = recipes.find(name)
+    for source in whole.sources:
+        here = whole.on(source.os, source.architecture)
+        assert broken(here).keys() <= {"os-ended", "os-ends-soon"}, source
+        for each in VERSION_SETS:
+            fits = not each.instances or here.platforms[0][1] == "x86_64"
+            if source.os in each.systems and fits:
+                assert broken(here.with_versions(each.name)).keys() <= {"os-ended", "os-ends-soon"}, (source, each.name)
+
+
+def test_other_packages_add_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(facts: Facts) -> Iterator[Conflict]:
+        yield Conflict(f"Acme and {facts.source.os}: never", "another")
+
+    found = [SimpleNamespace(value="acme:RULE", load=lambda: Rule("acme", "Never.", "error", "Acme", never))]
+    monkeypatch.setattr("amiforge.recipes.compatibility.entry_points", lambda **_: found)
+    assert broken(recipe()) == {"acme": "Acme and al2023: never"}
+    found[0].load = lambda: "no rule"
+    with pytest.raises(RecipeError, match="entry point acme:RULE is no Rule"):
+        broken(recipe())
 
 
 def test_all_errors_are_told_at_once_with_the_way_around_them() -> None:

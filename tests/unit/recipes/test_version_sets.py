@@ -6,7 +6,7 @@ from amiforge.ec2.source_image import amzn2_image, eks_image, ubuntu_image
 from amiforge.errors import ConfigError, RecipeError
 from amiforge.recipes import version_sets
 from amiforge.recipes.recipe import Recipe, Variant
-from amiforge.recipes.version_sets import VERSION_SETS, Pin, VersionSet
+from amiforge.recipes.version_sets import DEFAULTS, VERSION_SETS, Pin, VersionSet
 from amiforge.tasks import registry
 from amiforge.tasks.aws_efa import AwsEfa
 from amiforge.tasks.instance_family import find
@@ -38,7 +38,7 @@ def test_every_pin_is_an_option_that_takes_its_value(of: VersionSet, pin: Pin) -
 
 @pytest.mark.parametrize("name", ["gpu-stable", "neuron"])
 def test_the_default_sets_are_the_defaults_of_the_tasks(name: str) -> None:
-    for pin in version_sets.find(name).pins:
+    for pin in (*version_sets.find(name).pins, *DEFAULTS):
         assert registry.find(pin.task).model_fields[pin.option].default == pin.value, pin
 
 
