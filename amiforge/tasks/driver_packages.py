@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from amiforge.shell import Command, script
+from amiforge.tasks.stray_packages import CLEAR, functions, stray_packages
 
 if TYPE_CHECKING:
     from amiforge.systems.system import System
@@ -136,48 +137,11 @@ _DEB = (
 _FABRIC = ("nvidia-fabric*", "nvidia-imex*", "libnvidia-nscq*", "libnvsdm*")
 _PINNING = ("nvidia-driver-pinning-*",)
 
-# Prints `name version` of the installed packages that match the patterns.
-_RPM_INSTALLED = r"""
-installed() { rpm -qa --qf '%{NAME} %{VERSION}\n' -- "$@"; }
-"""
-_DEB_INSTALLED = r"""
-installed() {
-  dpkg-query -W -f='${db:Status-Abbrev} ${Package} ${Version}\n' -- "$@" 2>/dev/null |
-  while read -r state name version; do
-    case $state in ?[!nc]*) version=${version#*:} && printf '%s %s\n' "$name" "${version%%-*}" ;; esac
-  done
-}
-"""
-
-# Removes packages and what depends on them. A lock on what stays would keep the new version away, so locks go first;
-# apt's pin is a configuration file, and would outlive its package if that were not purged.
-_REMOVE = {
-    "dnf": r"""
-unlock() { dnf -q --disablerepo='*' versionlock delete "$@" >/dev/null 2>&1 || :; }
-remove() { dnf -y --setopt=clean_requirements_on_remove=False remove -- "$@"; }
-""",
-    "yum": r"""
-unlock() { yum -q versionlock delete "$@" >/dev/null 2>&1 || :; }
-remove() { yum -y --setopt=clean_requirements_on_remove=0 remove -- "$@"; }
-""",
-    "apt": r"""
-unlock() { held=$(apt-mark showhold "$@") && [ -z "$held" ] || apt-mark unhold $held >/dev/null; }
-remove() { apt-get -y -o DPkg::Lock::Timeout=600 purge -- "$@"; }
-""",
-}
-
-# Arguments: version, patterns of what must have it, patterns of what must not be there at all, and whether an
-# installation by NVIDIA's .run file must go at this version too. Also found: other versions that DKMS would build, and
-# drivers that an EKS or ECS image keeps aside for a unit of its own to choose from at boot, which would put its module
-# over ours.
-_FOREIGN = r"""
-set -f
-version=$1 same=$2 never=$3 run_file=$4
-other_packages() {
-  { installed $never && installed $same | while read -r name found; do
-    [ "$found" = "$version" ] || printf '%s %s\n' "$name" "$found"
-  done; } | sort -u
-}
+# What no package manager knows of: other versions that DKMS would build, an installation by NVIDIA's .run file (which
+# must go at this version too when packages come), and drivers that an EKS or ECS image keeps aside for a unit of its
+# own to choose from at boot, which would put its module over ours.
+_BESIDE = r"""
+run_file=$4
 in_dkms() {
   set +f
   for tree in /var/lib/dkms/nvidia/* /var/lib/dkms/nvidia-open/* /var/lib/dkms/nvidia-srv/*; do
@@ -200,17 +164,15 @@ by_run_file() {
 """
 
 _NONE = """
-[ -z "$(other_packages; in_dkms; at_boot; by_run_file)" ]
+[ -z "$(strays; in_dkms; at_boot; by_run_file)" ]
 """
 
-_CLEAR = r"""
-unlock $same $never
+_CLEAR = rf"""
 [ -z "$(by_run_file)" ] || /usr/bin/nvidia-uninstall --silent || exit
-names=$(other_packages | while read -r name _; do printf '%s\n' "$name"; done)
-[ -z "$names" ] || remove $names || exit
+{CLEAR}
 for module in $(in_dkms); do
-  dkms remove -m "${module%/*}" -v "${module#*/}" --all || :
-  rm -rf -- "/var/lib/dkms/$module" "/usr/src/${module%/*}-${module#*/}"
+  dkms remove -m "${{module%/*}}" -v "${{module#*/}}" --all || :
+  rm -rf -- "/var/lib/dkms/$module" "/usr/src/${{module%/*}}-${{module#*/}}"
 done
 if [ -n "$(at_boot)" ]; then
   for unit in nvidia-kmod-load nvidia-driver-resolve nvidia-setup nvidia-package-install; do
@@ -219,10 +181,6 @@ if [ -n "$(at_boot)" ]; then
   systemctl disable -q usr-bin.mount usr-lib64.mount usr-share.mount 2>/dev/null || :
   rm -rf -- $(at_boot)
 fi
-"""
-
-_LIST = """
-other_packages
 """
 
 
@@ -251,13 +209,12 @@ def foreign(system: System, version: str, wanted: DriverPackages | None) -> Fore
     driver = _RPM if rpm else _DEB
     same = (*_FABRIC, *(driver if wanted else ()), *(() if rpm else _PINNING))
     never = (wanted.other_flavour,) if wanted else driver
-    text = (_RPM_INSTALLED if rpm else _DEB_INSTALLED) + _FOREIGN
+    text = functions(system) + _BESIDE
     args = version, " ".join(same), " ".join(never), "yes" if wanted else ""
-    remove = _REMOVE[system.os.packages.name]
     return Foreign(
         none=script(text + _NONE, *args),
-        clear=script(text + remove + _CLEAR, *args, summary=f"remove every NVIDIA driver but {version}"),
-        packages=script(text + _LIST, *args),
+        clear=script(text + _CLEAR, *args, summary=f"remove every NVIDIA driver but {version}"),
+        packages=stray_packages(system, *args[:3]),
     )
 
 

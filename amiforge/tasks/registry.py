@@ -18,6 +18,7 @@ OURS = (
     "nvidia_driver",
     "nvidia_cuda",
     "nvidia_gdrcopy",
+    "nvidia_dcgm",
     "neuron_driver",
     "docker",
     "nvidia_container_toolkit",
