@@ -68,16 +68,16 @@ class Cloud:
         """Launch an instance with our key, and wait until its state is `running`."""
         wanted = {"InstanceType": "m6i.large", "MinCount": 1, "MaxCount": 1, "KeyName": self.key_name, **options}
         instance_id = str(self.client().run_instances(ImageId=image_id, **wanted)["Instances"][0]["InstanceId"])
-        self.reach(instance_id, "running")
+        self.reach(instance_id, "running", seconds=300)  # a source image is made when it is first launched
         return instance_id
 
     def instance(self, instance_id: str) -> Any:
         """Describe one instance."""
         return self.client().describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]
 
-    def reach(self, instance_id: str, state: str) -> None:
+    def reach(self, instance_id: str, state: str, seconds: float = 60) -> None:
         """Wait until an instance is in a state."""
-        until(lambda: self.instance(instance_id)["State"]["Name"] == state)
+        until(lambda: self.instance(instance_id)["State"]["Name"] == state, seconds)
 
     def image(self, instance_id: str, name: str, **options: Any) -> str:
         """Make an image of an instance, and wait until it is available."""
