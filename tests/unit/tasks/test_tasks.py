@@ -1,4 +1,4 @@
-"""What every task owes its users, and what those of eks_gpu consist of."""
+"""What every task owes its users."""
 
 from __future__ import annotations
 
@@ -9,23 +9,15 @@ from pydantic import ValidationError
 
 from amiforge.engine.plan import lay_out
 from amiforge.errors import RecipeError
+from amiforge.recipes.version_sets import VERSION_SETS
 from amiforge.resources import KernelModule
-from amiforge.systems import SYSTEMS, by_name
+from amiforge.systems import by_name
 from amiforge.systems.system import System
-from amiforge.tasks import Task
-from amiforge.tasks.aws_cli import AwsCli
-from amiforge.tasks.aws_efa import AwsEfa
-from amiforge.tasks.aws_lustre import AwsLustre
+from amiforge.tasks import Platform, Task
 from amiforge.tasks.nvidia_driver import NvidiaDriver
-from amiforge.tasks.packages import Packages
+from amiforge.tasks.registry import OURS, find
 
-KERNEL = "6.12.110-135.202.amzn2023.x86_64"
-AL2023 = System(os=by_name("al2023"), kernel=KERNEL, default_kernel=KERNEL)
-TASKS: tuple[type[Task], ...] = (AwsCli, AwsEfa, AwsLustre, NvidiaDriver, Packages)
-
-
-def names(task: Task, system: System = AL2023) -> list[str]:
-    return [item.resource.name for item in lay_out([task], system)]
+TASKS = tuple(find(name) for name in OURS)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -34,41 +26,22 @@ def test_every_task_and_option_says_what_it_is(task: type[Task]) -> None:
     assert all(field.description for field in task.model_fields.values())
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_every_task_can_be_laid_out_without_a_host(task: type[Task]) -> None:
-    assert lay_out([task()], System(os=by_name("al2023")))
+@pytest.mark.parametrize(
+    ("task", "platform"), [(task, platform) for task in TASKS for platform in sorted(task.platforms)], ids=str
+)
+def test_every_task_can_be_laid_out_and_named_without_a_host(task: type[Task], platform: Platform) -> None:
+    name, arch = platform
+    system = System(os=by_name(name), arch=arch)
+    implied = [pin for versions in VERSION_SETS if name in versions.implied for pin in versions.pins]
+    made = task.model_validate({pin.option: pin.value for pin in implied if pin.task == task.name()})
+    assert lay_out([made], system)
+    assert all(line.title and line.source for line in made.software(system))
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_unknown_options_are_refused(task: type[Task]) -> None:
     with pytest.raises(ValidationError, match="no_such_option"):
         task.model_validate({"no_such_option": 1})
-
-
-@pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.name)
-def test_packages_are_the_same_task_on_every_system(system: object) -> None:
-    there = System(os=system)  # type: ignore[arg-type]
-    assert names(Packages(), there)[:3] == [
-        "security updates",
-        "packages jq, git, htop, pciutils, unzip",
-        "reboot if needed",
-    ]
-
-
-def test_the_kernel_is_updated_booted_completed_and_only_then_held() -> None:
-    build = "packages kernel6.12-devel, kernel6.12-headers"
-    assert names(Packages(install=())) == ["security updates", "reboot if needed", build, "hold of kernel*"]
-
-
-def test_nothing_of_packages_is_left_when_all_is_switched_off() -> None:
-    off = Packages(update="none", install=(), hold_kernel=False, kernel_headers=False, allow_reboot=False)
-    assert names(off) == []
-
-
-def test_known_downloads_carry_their_digests() -> None:
-    for task in (AwsCli(), AwsEfa()):
-        [install] = [item.resource for item in lay_out([task], AL2023) if item.resource.name.startswith("install")]
-        assert len(install.sources[0].sha256) == 64  # type: ignore[attr-defined]
 
 
 def test_two_tasks_that_want_different_things_of_one_kernel_module_are_refused() -> None:
@@ -79,4 +52,4 @@ def test_two_tasks_that_want_different_things_of_one_kernel_module_are_refused()
             yield KernelModule("nouveau", load_at_boot=True)
 
     with pytest.raises(RecipeError, match="two resources own kernel module nouveau"):
-        lay_out([NvidiaDriver(), Gamer()], AL2023)
+        lay_out([NvidiaDriver(), Gamer()], System(os=by_name("al2023")))
