@@ -26,7 +26,7 @@ _SOURCE = "github.com/aws/aws-ofi-nccl"
 _PREFIX = "/opt/aws-ofi-nccl"
 _BUNDLED = "/opt/amazon/ofi-nccl"
 # Comes before the installer's own 100_ofinccl.conf.
-_CONF = "/etc/ld.so.conf.d/090_aws-ofi-nccl.conf"
+_CONF = "/etc/ld.so.conf.d/090_amiforge_ofi_nccl.conf"
 _WORKSPACE = "/var/cache/amiforge/aws-ofi-nccl"
 
 # The plugin has to be C++20, which is why Amazon Linux 2 has no compiler for it.

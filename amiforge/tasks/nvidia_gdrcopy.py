@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from amiforge.engine.resource import Resource
     from amiforge.systems.system import System
 
-# sha256 of releases, from aws/aws-parallelcluster-cookbook.
+# sha256 of releases, from aws/aws-parallelcluster-cookbook; 2.5.2 is what `git archive` and `gzip -n` make of its tag,
+# which is how GitHub makes these files: the other two come out as the cookbook has them.
 _KNOWN = {
     "2.4": "39e74d505ca16160567f109cc23478580d157da897f134989df1d563e55f7a5b",
+    "2.5.2": "32bc7b2c198dd97ec251de0ff4823252c95e31a4c79a5f843c82514c9af2052b",
     "2.6": "c9eaf0593567ac5765d04c48cf7923dacb2644240b35bb5f025edb3bde1d5b4f",
 }
 

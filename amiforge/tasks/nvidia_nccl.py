@@ -28,10 +28,15 @@ if TYPE_CHECKING:
 
 Setting = Annotated[str, Field(pattern=r"^NCCL_[A-Z0-9_]+=[\x20-\x7e]*$")]
 
+# sha256 of releases: NCCL's as in openxla/xla; of the tests what `git archive` and `gzip -n` make of the tag, which is
+# how GitHub makes these files.
+_KNOWN = {"2.30.7-1": "292a7f7a27b6754acaf46b5506a60758ca7b18cc1dfbd3d1d4e1e229d0863b4e"}
+_KNOWN_TESTS = {"2.19.6": "adbd3d27ba6c00bd7b7cf98cc8811c6ad860427ecd5de59527466b21472c0d93"}
+
 _PREFIX = "/opt/nccl"
 _TESTS = "/opt/nccl-tests"
 _MPI = "/opt/amazon/openmpi"
-_CONF = "/etc/ld.so.conf.d/nccl.conf"
+_CONF = "/etc/ld.so.conf.d/000_amiforge_nccl.conf"
 _WORKSPACE = "/var/cache/amiforge/nccl"
 
 # NVIDIA builds each release once for a CUDA major version, and its minor is part of the package's version. The others
@@ -84,7 +89,9 @@ sed -n 's/^#define NCCL_\(MAJOR\|MINOR\|PATCH\) *\([0-9]*\).*/\2/p' "$1/include/
 """
 _LIBRARY_VERSION = """
 for library in "$1"/lib64/libnccl.so.2 "$1"/lib/*-linux-gnu/libnccl.so.2 "$1"/lib/libnccl.so.2; do
-  [ ! -e "$library" ] || exec grep -a -o -m 1 'NCCL version [0-9.]*[0-9]' "$library"
+  [ -e "$library" ] || continue
+  grep -a -o -m 1 'NCCL version [0-9.]*[0-9]' "$library" | head -n 1
+  break
 done
 """
 _LIBRARY_ARCHITECTURES = r"""
@@ -139,7 +146,8 @@ class NvidiaNccl(Task):
             yield PackageHold(names)
         if self.tests:
             yield self._build_tests(system)
-        yield self._site_defaults()
+        if self.settings:
+            yield File("/etc/nccl.conf", "".join(f"{setting}\n" for setting in self.settings))
 
     def _from_source(self, system: System) -> bool:
         if self.method == "packages" and system.os.name not in _PACKAGES:
@@ -178,7 +186,10 @@ class NvidiaNccl(Task):
             "NCCL",
             made,
             observe=script(_BUILT, _PREFIX),
-            sources=(Artifact(url, packed), Archive(packed, tree, strip=1, creates="src/nccl.h.in")),
+            sources=(
+                Artifact(url, packed, sha256=_KNOWN.get(self.version, "")),
+                Archive(packed, tree, strip=1, creates="src/nccl.h.in"),
+            ),
             install=script(
                 _BUILD,
                 *(tree, _cuda(self.cuda), gencode(computes), _PREFIX, made),
@@ -197,7 +208,10 @@ class NvidiaNccl(Task):
             "nccl-tests",
             made,
             observe=script(_BUILT_TESTS, _TESTS, _MPI),
-            sources=(Artifact(url, packed), Archive(packed, tree, strip=1, creates="src/common.mk")),
+            sources=(
+                Artifact(url, packed, sha256=_KNOWN_TESTS.get(self.tests_version, "")),
+                Archive(packed, tree, strip=1, creates="src/common.mk"),
+            ),
             install=script(
                 _BUILD_TESTS,
                 *(tree, _cuda(self.cuda), gencode(computes), self._home(system), _MPI, _TESTS, made),
@@ -209,10 +223,6 @@ class NvidiaNccl(Task):
 
     def _home(self, system: System) -> str:
         return _PREFIX if self._from_source(system) else "/usr"
-
-    def _site_defaults(self) -> File:
-        text = "".join(f"{setting}\n" for setting in self.settings)
-        return File("/etc/nccl.conf", text) if self.settings else File("/etc/nccl.conf", present=False)
 
     def software(self, system: System) -> Iterator[Software]:
         """Give library and tests."""

@@ -41,12 +41,9 @@ def test_a_unit_of_ours_takes_the_boot_script_s_name_before_the_packages_bring_i
     assert names[-2:] == ["run build gdrdrv 2.5.2 for 6.12.110", f"service {service}.service"]
 
 
-def test_releases_with_a_known_digest_carry_it() -> None:
-    assert {version: bool(install("al2023", version).sources[0].sha256) for version in ("2.4", "2.5.2", "2.6")} == {  # type: ignore[attr-defined]
-        "2.4": True,
-        "2.5.2": False,
-        "2.6": True,
-    }
+@pytest.mark.parametrize("version", ["2.4", "2.5.2", "2.6"])
+def test_releases_with_a_known_digest_carry_it(version: str) -> None:
+    assert len(install("al2023", version).sources[0].sha256) == 64  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("version", ["HEAD", "v2.5.2", "3.0", "2"])
