@@ -54,11 +54,12 @@ _PACKAGES = {
     "ubuntu2404": ("libnccl2", "libnccl-dev"),
 }
 
+# NCCL's makefiles want Python 3, which all but Amazon Linux 2 have for themselves.
 _COMPILERS = {
-    "al2023": ("gcc", "gcc-c++", "make", "python3"),
+    "al2023": ("gcc", "gcc-c++", "make"),
     "amzn2": ("gcc", "gcc-c++", "make", "python3"),
-    "ubuntu2204": ("build-essential", "python3"),
-    "ubuntu2404": ("build-essential", "python3"),
+    "ubuntu2204": ("build-essential",),
+    "ubuntu2404": ("build-essential",),
 }
 
 # Arguments: tree, CUDA, what nvcc is told, prefix, what to write down. A library of another version does not stay.
