@@ -8,6 +8,7 @@ from datetime import timedelta
 from types import MappingProxyType
 
 from amiforge.errors import RecipeError
+from amiforge.recipes.assumed import assumed
 from amiforge.recipes.compatibility.facts import Facts, numbers
 from amiforge.recipes.compatibility.rule import Conflict, Rule
 from amiforge.tasks.instance_family import find
@@ -33,6 +34,17 @@ def _task_elsewhere(facts: Facts) -> Iterator[Conflict]:
         except RecipeError as error:
             reason = _REASONS.get((task.name(), here[0]), error.message)
             yield Conflict(f"{task.name()} and {described([here])}: {reason}", error.lines.get("fix", ""))
+
+
+def _another_host(facts: Facts) -> Iterator[Conflict]:
+    there, meant = facts.system, assumed(facts.source)
+    if platform(there) != platform(meant):
+        arch = "arm64" if there.arch == "aarch64" else there.arch
+        yield Conflict(
+            f"a host with {described([platform(there)])} and a recipe for {described([platform(meant)])}: tasks and"
+            " versions are those of the latter",
+            f"--os {there.os.name} --arch {arch}",
+        )
 
 
 def _ended(facts: Facts) -> Iterator[Conflict]:
@@ -84,6 +96,13 @@ RULES = (
         "error",
         "the task's own documentation",
         _task_elsewhere,
+    ),
+    Rule(
+        "host-system",
+        "A host that is planned for or applied to is what the recipe is for.",
+        "warning",
+        "the recipe's source image",
+        _another_host,
     ),
     Rule("os-ended", "The operating system gets security updates.", "warning", "AWS; Canonical", _ended),
     Rule("os-ends-soon", "It still does in half a year.", "warning", "AWS; Canonical", _ends_soon),

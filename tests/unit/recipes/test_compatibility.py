@@ -144,7 +144,7 @@ def test_what_does_not_go_together_is_named_on_both_sides(rule: str, given: Reci
 
 
 def test_every_rule_is_broken_by_an_example_here_and_has_a_source_and_a_title() -> None:
-    elsewhere = {"order", "os-ends-soon"}
+    elsewhere = {"order", "os-ends-soon", "host-system"}
     assert {rule for rule, _, _ in BREAKS} | elsewhere == {rule.id for rule in RULES}
     assert len({rule.id for rule in RULES}) == len(RULES)
     assert [rule.id for rule in RULES if not (rule.source and rule.title.endswith("."))] == []
@@ -185,6 +185,12 @@ def test_the_kernel_of_a_host_counts_for_lustre(kernel: str, said: bool) -> None
     host = replace(assumed(given.source), kernel=kernel)
     assert bool(violations(given, host, TODAY)) == said
     assert violations(given, today=TODAY) == ()
+
+
+def test_a_host_of_another_system_is_pointed_out() -> None:
+    host = assumed(ubuntu_image("ubuntu2404", "arm64"))
+    (found,) = violations(recipe(), host, TODAY)
+    assert (found.rule, found.fix) == ("host-system", "--os ubuntu2404 --arch arm64")
 
 
 def test_tasks_out_of_order_are_named_with_the_reason() -> None:
