@@ -14,6 +14,7 @@ from amiforge.tasks.base import Base
 from amiforge.tasks.docker import Docker
 from amiforge.tasks.nvidia_container_toolkit import NvidiaContainerToolkit
 from amiforge.tasks.nvidia_cuda import NvidiaCuda
+from amiforge.tasks.nvidia_dcgm import NvidiaDcgm
 from amiforge.tasks.nvidia_driver import NvidiaDriver
 from amiforge.tasks.nvidia_enroot_pyxis import NvidiaEnrootPyxis
 from amiforge.tasks.nvidia_gdrcopy import NvidiaGdrcopy
@@ -29,6 +30,7 @@ _TASKS = (
     NvidiaDriver(),
     NvidiaCuda(),
     NvidiaGdrcopy(),
+    NvidiaDcgm(),
     Docker(),
     NvidiaContainerToolkit(),
     AwsEfa(),
