@@ -1,0 +1,2 @@
+#!/bin/sh
+# Stand-in for a hook of enroot, made by the amiforge sandbox.
