@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import typer
@@ -69,10 +71,11 @@ def bake(
     asked = Asked(changes or (), os or (), arch or (), versions or "", instances or (), allow or ())
     chosen = [each.recipe for each in choose(recipes, settings, asked)]
     refused = [_refusal(recipe) for recipe in chosen]
-    outcomes = [
-        no or _attempt(recipe, settings, sandbox=sandbox, as_json=as_json)
-        for recipe, no in zip(chosen, refused, strict=True)
-    ]
+    with _one_sandbox(wanted=sandbox and refused.count(None) > 1, as_json=as_json):
+        outcomes = [
+            no or _attempt(recipe, settings, sandbox=sandbox, as_json=as_json)
+            for recipe, no in zip(chosen, refused, strict=True)
+        ]
     if len(outcomes) > 1:
         tell(outcomes, as_json=as_json)
     return next((outcome.exit_status for outcome in outcomes if outcome.exit_status), 0)
@@ -89,6 +92,22 @@ def _refusal(recipe: Recipe) -> Outcome | None:
         typer.echo(error.block(), err=True)
         return failed(recipe, error)
     return None
+
+
+@contextmanager
+def _one_sandbox(*, wanted: bool, as_json: bool) -> Iterator[None]:
+    """Keep one sandbox up for several bakes, rather than start one for each."""
+    if not wanted:
+        yield
+        return
+
+    from amiforge.cli.console import listening
+    from amiforge.sandbox.lifecycle import session
+
+    with ExitStack() as stack:
+        with listening("sandbox for several bakes", json=as_json) as listener:
+            stack.enter_context(session(listener=listener))
+        yield
 
 
 def _attempt(recipe: Recipe, settings: Config, *, sandbox: bool, as_json: bool) -> Outcome:
@@ -123,7 +142,10 @@ def _bake(recipe: Recipe, settings: Config, *, sandbox: bool, as_json: bool) -> 
     from amiforge.engine.apply import apply
 
     title = f"bake {recipe.name} on {recipe.source.os} {recipe.source.architecture}"
-    with listening(title, json=as_json) as listener, ec2(settings, listener, sandbox=sandbox) as there:
+    with (
+        listening(title, json=as_json) as listener,
+        ec2(settings, listener, sandbox=sandbox, system=recipe.source.os) as there,
+    ):
 
         def provision(host: Host, recipe: Recipe, engine: EngineSettings, listener: Listener) -> Report:
             return apply(host, recipe.tasks, listener=listener, settings=engine, trust=there.trust)

@@ -190,7 +190,7 @@ def _by_repository(data: dict[str, Any]) -> dict[str, Any]:
     packages: list[dict[str, Any]] = []
     for entry in data.get("package", []):
         versions = entry.get("versions")
-        if isinstance(versions, dict):
+        if isinstance(versions, dict) and "repository" not in entry:
             packages += [{**entry, "repository": name, "versions": versions[name]} for name in versions]
         else:
             packages.append(entry)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ from amiforge.sandbox.machine import Machine, cleanup
 from amiforge.sandbox.mirror import build_mirror
 from amiforge.sandbox.process import Process, locked
 from amiforge.sandbox.requirements import require
+from amiforge.sandbox.root import build_root
+from amiforge.sandbox.sources import ROOTS
 
 #: Seconds a server gets to be ready (its mirror is made before), and to end.
 _READY = 60.0
@@ -55,16 +58,22 @@ class Status:
 
 
 def up(
-    folder: Folder | None = None, *, port: int = 0, delays: Delays | None = None, listener: Listener = silent
+    folder: Folder | None = None,
+    *,
+    port: int = 0,
+    delays: Delays | None = None,
+    system: str = "",
+    listener: Listener = silent,
 ) -> Endpoint:
-    """Start the sandbox, or find the one that runs. The first start makes its mirror: half a minute.
+    """Start the sandbox, or find the one that runs. The first start makes its mirror: some ten seconds.
 
-    Source images are made when they are first launched, each once: a minute or two, most of it for the root.
+    Source images are made when they are first launched, each once: a minute or two, most of it for their root.
 
     Args:
         folder: where everything lies.
         port: of the API on 127.0.0.1; 0 takes any free one. Not used when it runs already.
         delays: how long states last. Not used when it runs already.
+        system: operating system that will be launched for certain: its root is made beside the mirror.
         listener: told of the steps.
 
     Raises:
@@ -80,7 +89,7 @@ def up(
             return endpoint
         _remove_leftovers(folder)
         with _step(listener, "prepare sandbox", str(folder.path)):
-            build_mirror(folder)
+            _prepare(folder, system)
         with _step(listener, "start sandbox", str(folder.path)):
             _start(folder, lock, port, delays or Delays())
     endpoint = running(folder)
@@ -123,11 +132,12 @@ def down(folder: Folder | None = None) -> None:
 
 @contextmanager
 def session(
-    folder: Folder | None = None, *, delays: Delays | None = None, listener: Listener = silent
+    folder: Folder | None = None, *, delays: Delays | None = None, system: str = "", listener: Listener = silent
 ) -> Iterator[Endpoint]:
     """Give a sandbox for the duration: the running one, or one of its own that is taken down at the end.
 
-    At the end also means an error, Ctrl-C, and SIGTERM where the program has no other plans for it.
+    At the end also means an error, Ctrl-C, and SIGTERM where the program has no other plans for it. The arguments are
+    those of `up`.
 
     Raises:
         SandboxUnavailable: see `up`.
@@ -139,9 +149,17 @@ def session(
         return
     with _terminable():
         try:
-            yield up(folder, delays=delays, listener=listener)
+            yield up(folder, delays=delays, system=system, listener=listener)
         finally:
             down(folder)
+
+
+def _prepare(folder: Folder, system: str) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        root = pool.submit(build_root, folder, ROOTS[system]) if system else None
+        build_mirror(folder)
+    if root:
+        root.result()
 
 
 def _start(folder: Folder, lock: int, port: int, delays: Delays) -> None:

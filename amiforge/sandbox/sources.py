@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from amiforge import systems
 from amiforge.errors import CommandFailed
@@ -27,7 +28,10 @@ from amiforge.shell import quote
 
 _LOG = logging.getLogger(__name__)
 
-_ROOTS = {"al2023": "debian-rpm", "amzn2": "debian-rpm", "ubuntu2204": "debian-apt", "ubuntu2404": "debian-apt"}
+#: The base root that images of each operating system stand on.
+ROOTS = MappingProxyType(
+    {"al2023": "debian-rpm", "amzn2": "debian-rpm", "ubuntu2204": "debian-apt", "ubuntu2404": "debian-apt"}
+)
 _SCRIPTS = {"debian-rpm": "rpm_image.sh", "debian-apt": "deb_image.sh"}
 
 
@@ -42,7 +46,7 @@ class SourceImage:
     @property
     def root(self) -> str:
         """Name of the base root it stands on."""
-        return _ROOTS[self.data.system]
+        return ROOTS[self.data.system]
 
     @property
     def root_device(self) -> str:
@@ -95,7 +99,7 @@ class Sources:
     def _image(self, data: Image) -> SourceImage:
         if data.name in self._images:
             return self._images[data.name]
-        below: tuple[Path, ...] = (root_path(self.folder, _ROOTS[data.system]),)
+        below: tuple[Path, ...] = (root_path(self.folder, ROOTS[data.system]),)
         if data.base:
             below = self._image(self._catalog.image(data.base)).layers
         ami_id = self._id(data, below[0])
@@ -104,7 +108,7 @@ class Sources:
 
     def _id(self, data: Image, below: Path) -> str:
         """Give the id of a source image: the same one as long as it would be made in the same way."""
-        script = self._script(_ROOTS[data.system])
+        script = self._script(ROOTS[data.system])
         packages = [self._digests[name] for name in data.repositories]
         recipe = json.dumps([data.model_dump(), script, packages, below.parent.name, below.name])
         return f"ami-{hashlib.sha256(recipe.encode()).hexdigest()[:17]}"

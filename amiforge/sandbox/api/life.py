@@ -21,6 +21,8 @@ _LOG = logging.getLogger(__name__)
 _GLANCE = 0.2
 #: Seconds a machine gets to shut down in order.
 _SHUTDOWN = 60.0
+#: Seconds that an order under way gets to finish when the sandbox ends.
+_LEAVE = 5.0
 
 STATES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 _BY_USER = "Client.UserInitiatedShutdown"
@@ -120,7 +122,8 @@ class Life:
         self._orders.put(self._watch)
         self.machine.kill()
         if self._thread.ident:
-            self._thread.join()
+            # a source image that is being made for it takes its time, and ends with this process
+            self._thread.join(_LEAVE)
         self.machine.remove()
 
     # What the thread does.
