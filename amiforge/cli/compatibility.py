@@ -20,4 +20,4 @@ def admit(recipe: Recipe, system: System | None = None) -> None:
     from amiforge.recipes.compatibility import require
 
     for each in require(recipe, system):
-        typer.echo(f"! {each.rule}: {each.message}; {each.fix}", err=True)
+        typer.echo(f"! {recipe.name} on {recipe.source.os}: {each.rule}: {each.message}; {each.fix}", err=True)

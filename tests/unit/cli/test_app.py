@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -163,7 +164,10 @@ def test_what_does_not_go_together_is_refused_before_anything_else(
 def test_what_is_allowed_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["plan", *P3, "--allow", "driver-too-new", "--allow", "kernel-modules"]) == 0
     warned = capsys.readouterr().err.splitlines()
-    assert [line.partition(":")[0] for line in warned] == ["! driver-too-new", "! kernel-modules"]
+    assert [line.split(": ")[:2] for line in warned] == [
+        ["! eks_gpu on al2023", "driver-too-new"],
+        ["! eks_gpu on al2023", "kernel-modules"],
+    ]
 
 
 def test_an_allowed_rule_must_exist(capsys: pytest.CaptureFixture[str]) -> None:
@@ -193,6 +197,27 @@ def test_a_refused_recipe_does_not_keep_the_others_from_baking(
     output = capsys.readouterr()
     assert output.err.index("kernel-modules") < output.err.index("no capacity")
     assert [line.split()[0] for line in output.out.strip().splitlines()[2:]] == ["eks_gpu", "dlami_neuron"]
+
+
+def test_several_bakes_share_a_sandbox(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    log: list[str] = []
+
+    @contextmanager
+    def session(**_: object) -> Iterator[None]:
+        log.append("up")
+        yield
+        log.append("down")
+
+    def bake(recipe: Recipe, _settings: object, **_: object) -> None:
+        log.append(recipe.name)
+        raise LaunchFailed("no capacity")
+
+    monkeypatch.setattr("amiforge.sandbox.lifecycle.session", session)
+    monkeypatch.setattr("amiforge.cli.bake._bake", bake)
+    assert run(["bake", "eks_gpu", "dlami_neuron", "--sandbox"]) == 4
+    assert run(["bake", "eks_gpu", "--sandbox"]) == 4
+    assert log == ["up", "eks_gpu", "dlami_neuron", "down", "eks_gpu"]
+    assert "no capacity" in capsys.readouterr().err
 
 
 def test_plan_without_a_host_names_every_resource(capsys: pytest.CaptureFixture[str]) -> None:
