@@ -134,6 +134,21 @@ _DEB = (
     "linux-objects-nvidia-*",
     "linux-signatures-nvidia-*",
 )
+# Kept from moving; whatever else there is of the driver requires one of these in its own version.
+_HELD = (
+    "kmod-nvidia*",
+    "nvidia-kmod*",
+    "nvidia-driver*",
+    "nvidia-persistenced*",
+    "nvidia-modprobe*",
+    "nvidia-fabric*",
+    "nvidia-imex*",
+    "libnvidia-ml*",
+    "libnvidia-cfg*",
+    "libnvidia-fbc*",
+    "libnvidia-gpucomp*",
+    "nvlsm",
+)
 _FABRIC = ("nvidia-fabric*", "nvidia-imex*", "libnvidia-nscq*", "libnvsdm*")
 _PINNING = ("nvidia-driver-pinning-*",)
 
@@ -220,4 +235,4 @@ def foreign(system: System, version: str, wanted: DriverPackages | None) -> Fore
 
 def held(system: System) -> tuple[str, ...]:
     """Give patterns of the packages to hold at their version; none where a pinning package does it."""
-    return () if system.os.packages.name == "apt" else (*_RPM, *_FABRIC, "nvlsm")
+    return () if system.os.packages.name == "apt" else _HELD

@@ -62,9 +62,8 @@ _NO_STRAYS = """
 
 #: Removes the stray packages; stands after the text of `functions`.
 CLEAR = r"""
-unlock $same $never
 names=$(strays | while read -r name _; do printf '%s\n' "$name"; done)
-[ -z "$names" ] || remove $names || exit
+[ -z "$names" ] || { unlock $same $never && remove $names; } || exit
 """
 
 
