@@ -48,8 +48,7 @@ found=$(sed -n '/^\[nvidia-container-runtime\]/,/^\[/s/^ *mode *= *"\(.*\)"/\1/p
 _CONTAINERD = rf"""
 grep -q '^imports *=.*/etc/containerd/conf.d/' /etc/containerd/config.toml &&
   grep -q nvidia-container-runtime {_DROP_IN} || exit
-found=$(sed -n 's/^ *default_runtime_name *= *"\(.*\)"/\1/p' {_DROP_IN})
-case $1,$found in true,nvidia) ;; true,*|false,nvidia) exit 1 ;; esac
+[ "$1" = false ] || grep -q '^ *default_runtime_name *= *"nvidia"' {_DROP_IN}
 """
 
 
@@ -77,7 +76,9 @@ class NvidiaContainerToolkit(Task):
     runtimes: tuple[Literal["docker", "containerd"], ...] = Field(
         ("docker",), description="which container runtimes to configure; they must be installed before"
     )
-    default_runtime: bool = Field(False, description="containers get the NVIDIA runtime without asking for it")
+    default_runtime: bool = Field(
+        False, description="containers get the NVIDIA runtime without asking for it; false leaves what is there"
+    )
     mode: Literal["auto", "legacy", "cdi"] = Field(
         "auto", description="how GPUs get into a container; auto is CDI, made as the container starts, from 1.18 on"
     )

@@ -139,8 +139,8 @@ def test_the_mode_is_the_one_in_its_own_section(tmp_path: Path, config: str | No
     [
         ("imports = ['D/*.toml']\n", "nvidia-container-runtime\n", "false", True),
         ("imports = ['D/*.toml']\n", 'default_runtime_name = "nvidia"\nnvidia-container-runtime\n', "true", True),
-        ("imports = ['D/*.toml']\n", 'default_runtime_name = "nvidia"\nnvidia-container-runtime\n', "false", False),
-        ("imports = ['D/*.toml']\n", 'default_runtime_name = "runc"\nnvidia-container-runtime\n', "false", True),
+        ("imports = ['D/*.toml']\n", 'default_runtime_name = "nvidia"\nnvidia-container-runtime\n', "false", True),
+        ("imports = ['D/*.toml']\n", 'default_runtime_name = "runc"\nnvidia-container-runtime\n', "true", False),
         ("imports = ['D/*.toml']\n", "nvidia-container-runtime\n", "true", False),
         ("# imports\n", "nvidia-container-runtime\n", "false", False),
         ("imports = ['D/*.toml']\n", "nothing\n", "false", False),
