@@ -28,9 +28,9 @@ class Download:
     def proof(self, trust: Trust) -> str:
         """Give what it must be, as a digest, fingerprint or commit; empty when nothing is known."""
         if self.kind == "file":
-            return trust.digests.get(self.url, self.known)
+            return trust.digest(self.url, self.known)
         if self.kind == "key":
-            return trust.fingerprints.get(self.url, self.known)
+            return trust.fingerprint(self.url, self.known)
         return self.known
 
     def proven(self, trust: Trust) -> bool:

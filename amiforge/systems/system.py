@@ -60,8 +60,8 @@ class System:
 
     def digest(self, url: str, known: str = "") -> str:
         """Give the sha256 that a download must have: the recorded one, else the known one, else nothing."""
-        return self.trust.digests.get(url, known)
+        return self.trust.digest(url, known)
 
     def fingerprint(self, key_url: str, known: str = "") -> str:
         """Give the fingerprint that a signing key must have, likewise."""
-        return self.trust.fingerprints.get(key_url, known)
+        return self.trust.fingerprint(key_url, known)

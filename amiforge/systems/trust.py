@@ -18,6 +18,14 @@ class Trust:
     digests: Mapping[str, str] = field(default_factory=dict)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
 
+    def digest(self, url: str, known: str = "") -> str:
+        """Give the sha256 that a download must have: the one held here, else the known one, else nothing."""
+        return self.digests.get(url, known)
+
+    def fingerprint(self, key_url: str, known: str = "") -> str:
+        """Give the fingerprint that a signing key must have, likewise."""
+        return self.fingerprints.get(key_url, known)
+
 
 #: Nothing is known beyond what the code says: the rest counts as good when it is seen for the first time.
 FIRST_USE = Trust()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from amiforge import recipes
+from amiforge.ec2.source_image import SourceImage
 from amiforge.engine.apply import Report, apply
 from amiforge.errors import CommandFailed
 from amiforge.host.ssh import SshHost
@@ -69,11 +70,9 @@ def name_server() -> Iterator[list[str]]:
 class Secluded:
     """A machine that has that name server, and no other."""
 
-    cloud: Cloud
     folder: Folder
     recipe: Recipe
     host: SshHost
-    instance: str
 
     def apply(self, recipe: Recipe, mirror: str) -> Report:
         trust = Trust(digests(self.folder), fingerprints(self.folder))
@@ -87,17 +86,22 @@ class Secluded:
 def secluded(request: pytest.FixtureRequest, cloud: Cloud, own_folder: Folder, tmp_path: Path) -> Iterator[Secluded]:
     name, os = request.param
     recipe = recipes.find(name).on(os)
-    image = cloud.client("ssm").get_parameter(Name=recipe.source.parameter)["Parameter"]["Value"]
-    instance = cloud.running(image)
-    (tmp_path / "ssh_config").touch()
-    ssh = Ssh(config=tmp_path / "ssh_config", known_hosts=tmp_path / "known_hosts", accept_new=True)
-    address = cloud.instance(instance)["PublicIpAddress"]
-    host = SshHost(address, recipe.source.user, key=cloud.key, settings=ssh)
+    host = launched(cloud, recipe.source, tmp_path)
+    host.run(f"rm /etc/resolv.conf && printf '{RESOLVER}' >/etc/resolv.conf")
+    yield Secluded(own_folder, recipe, host)
+    host.close()
+
+
+def launched(cloud: Cloud, source: SourceImage, folder: Path) -> SshHost:
+    """Give a new machine of a source image."""
+    image = cloud.client("ssm").get_parameter(Name=source.parameter)["Parameter"]["Value"]
+    address = cloud.instance(cloud.running(image))["PublicIpAddress"]
+    (folder / "ssh_config").touch()
+    ssh = Ssh(config=folder / "ssh_config", known_hosts=folder / "known_hosts", accept_new=True)
+    host = SshHost(address, source.user, key=cloud.key, settings=ssh)
     wait_for_ssh(host, 60)
     host.run("cloud-init status --wait")
-    host.run(f"rm /etc/resolv.conf && printf '{RESOLVER}' >/etc/resolv.conf")
-    yield Secluded(cloud, own_folder, recipe, host, instance)
-    host.close()
+    return host
 
 
 EVERYWHERE = [("eks_gpu", "al2023")]

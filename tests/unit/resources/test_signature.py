@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +23,12 @@ from amiforge.systems.trust import FIRST_USE, Trust
 from tests.realshell import SYSTEM, run
 
 URL, KEY_URL = "https://vendor.example/driver.run", "https://vendor.example/driver.key"
+HIDE_ALL_BUT_GPG = """
+for name in gpg-agent gpgv dirmngr keyboxd gpgconf gpg-connect-agent; do
+  path=$(command -v "$name") && mount --bind /dev/null "$path"
+done
+exec "$@"
+"""
 CONTENT = b"driver\n" * 1000
 
 
@@ -116,12 +123,20 @@ class Downloader:
     folder: Path
     shell: str
 
-    def get(self, documents: Mapping[str, bytes], wanted: str, *, trust: Trust = FIRST_USE, prelude: str = "") -> str:
+    def get(
+        self,
+        documents: Mapping[str, bytes],
+        wanted: str,
+        *,
+        trust: Trust = FIRST_USE,
+        prelude: str = "",
+        within: Sequence[str] = (),
+    ) -> str:
         """Give what was printed, or how the mismatch is told."""
         resource = Artifact(URL, str(self.folder / "x"), signature=Signature(f"{URL}.sig", KEY_URL, wanted))
         with served(documents) as mirror:
             (change,) = resource.changes(frozenset({"type"}), replace(SYSTEM, mirror=mirror, trust=trust))
-            answer = run(change, self.shell, prelude)
+            answer = run(change, self.shell, prelude, within)
         if answer.status == 0:
             return answer.text
         error = explain(change, answer.status, answer.stderr.decode())
@@ -184,6 +199,16 @@ class TestOnAShell:
         vendor, other = signers["vendor"], signers["other"]
         said = downloader.get({**vendor.documents, KEY_URL: other.armored}, other.fingerprint)
         assert "got a signature by another key" in said
+
+    def test_gpg_alone_is_enough_as_on_amazon_linux_2023(
+        self, signers: dict[str, Signer], downloader: Downloader
+    ) -> None:
+        within = ("unshare", "--mount", "sh", "-c", HIDE_ALL_BUT_GPG, "sh")
+        if os.geteuid() != 0 or subprocess.run([*within, "true"], check=False, capture_output=True).returncode:
+            pytest.skip("hides programs, which takes root and unshare")
+        vendor = signers["vendor"]
+        assert subprocess.run([*within, "gpg-agent", "--version"], check=False, capture_output=True).returncode
+        assert list(recorded(downloader.get(vendor.documents, vendor.fingerprint, within=within)))
 
     def test_a_host_without_gpg_says_so(self, signers: dict[str, Signer], downloader: Downloader) -> None:
         hidden = 'command() { [ "$2" != gpg ] && eval \'type "$2"\'; }'
