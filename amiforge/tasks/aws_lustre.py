@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from amiforge.errors import RecipeError
 from amiforge.resources import Block, KernelModule, Packages, Repository, Run
 from amiforge.shell import script
 from amiforge.tasks.extras import topic
@@ -62,12 +61,6 @@ def covered(os: str, kernel: str) -> bool:
     return first <= build and (last is None or build[: len(last)] <= last)
 
 
-def _word(given: str) -> str:
-    if not re.fullmatch(r"[!-~]+", given):
-        raise RecipeError(f"{given!r} cannot stand in /etc/fstab", fix="leave out spaces and control characters")
-    return given
-
-
 class Mount(Options):
     """A file system of FSx for Lustre and where it goes.
 
@@ -76,9 +69,10 @@ class Mount(Options):
 
     dns_name: str = Field(pattern=r"^[A-Za-z0-9.-]+$", description="DNS name, fs-….fsx.REGION.amazonaws.com")
     mount_name: str = Field(pattern=r"^[A-Za-z0-9_/-]+$", description="mount name, as FSx says it")
-    path: Annotated[str, AfterValidator(_word)] = Field("/fsx", pattern=r"^/.*[^/]$", description="mount point")
-    options: Annotated[str, AfterValidator(_word)] = Field(
+    path: str = Field("/fsx", pattern=r"^(/[!-.0-~]+)+$", description="mount point")
+    options: str = Field(
         "defaults,noatime,flock,_netdev,nofail,x-systemd.automount,x-systemd.mount-timeout=90",
+        pattern=r"^[!-~]+$",
         description="mount options; without nofail and x-systemd.automount a boot hangs where it cannot be reached",
     )
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from amiforge.errors import RecipeError
 from amiforge.resources import File, PackageHold, Packages, Repository, Run, VendorInstall
@@ -84,12 +84,6 @@ exec sh -c "$@"
 _MODULE_VERSION = "modinfo -k %s -F version neuron"
 
 
-def _known(sdk: str) -> str:
-    if sdk not in SDKS:
-        raise RecipeError(f"the packages of Neuron SDK {sdk} are not known", fix=f"choose one of {', '.join(SDKS)}")
-    return sdk
-
-
 class NeuronDriver(Task):
     """Neuron driver, built for the kernel the image boots, with collectives, runtime library and tools.
 
@@ -99,7 +93,7 @@ class NeuronDriver(Task):
 
     platforms: ClassVar = platforms(arch=("x86_64",))
 
-    sdk: Annotated[str, AfterValidator(_known)] = Field(
+    sdk: Literal["2.32.0", "2.19.1"] = Field(
         "2.32.0", description="Neuron SDK, which says the version of every package; 2.19.1 for Amazon Linux 2"
     )
     inf1: bool = Field(False, description="the last driver for Inf1 instances, which newer ones do not support")
