@@ -35,8 +35,11 @@ _AMZN2 = ("550.127.08", "12.4.1")
 
 def carried(source: SourceImage) -> Carried:
     """Give what a source image brings along, as far as its description tells."""
+    found = PARALLELCLUSTER.get(parallelcluster(source), Carried())
+    return Carried(*_AMZN2, found.efa) if found.driver and source.os == "amzn2" else found
+
+
+def parallelcluster(source: SourceImage) -> str:
+    """Give the release of ParallelCluster that a source image is of; empty for none, or not known."""
     named = re.match(r"aws-parallelcluster-(\d+\.\d+\.\d+)-", source.name)
-    found = PARALLELCLUSTER.get(named[1]) if named and not source.ami else None
-    if not found:
-        return Carried()
-    return Carried(*_AMZN2, found.efa) if source.os == "amzn2" else found
+    return named[1] if named and not source.ami else ""

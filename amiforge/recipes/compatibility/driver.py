@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from amiforge.recipes.compatibility.carried import carried
 from amiforge.recipes.compatibility.facts import Facts, numbers
 from amiforge.recipes.compatibility.rule import Conflict, Rule
+from amiforge.tasks.aws_efa import AwsEfa
 from amiforge.tasks.nvidia_driver import NvidiaDriver
 from amiforge.tasks.packages import Packages
 
@@ -80,6 +81,15 @@ def _fabric_manager_differs(facts: Facts) -> Iterator[Conflict]:
                 " exactly its own version",
                 "leave it out of packages.install: nvidia_driver installs the one that fits",
             )
+
+
+def _efa_on_gb200(facts: Facts) -> Iterator[Conflict]:
+    driver, efa = facts.task(NvidiaDriver), facts.task(AwsEfa)
+    if driver and efa and numbers(driver.version) >= (595,) and any(each.imex for each in facts.families):
+        yield Conflict(
+            f"NVIDIA driver {driver.version} and EFA on p6e-gb200: AWS knows of a problem with branch 595 there",
+            "--versions gpu-stable",
+        )
 
 
 def _driver_of_system(facts: Facts) -> Iterator[Conflict]:
@@ -160,6 +170,13 @@ RULES = (
         "error",
         "NVIDIA Fabric Manager user guide",
         _fabric_manager_differs,
+    ),
+    Rule(
+        "driver-gb200",
+        "The driver and EFA have no known problem on GB200.",
+        "warning",
+        "Amazon EKS user guide, G7 instances",
+        _efa_on_gb200,
     ),
     Rule(
         "driver-system",

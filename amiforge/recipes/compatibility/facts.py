@@ -57,7 +57,7 @@ class Facts:
     def kernel(self) -> str:
         """Release of the kernel, or its first two numbers where only the source image's name tells; else empty."""
         named = re.search(r"-kernel-(\d+\.\d+)-", f"{self.source.name} {self.source.parameter}-")
-        return self.system.kernel or (named[1] if named else "")
+        return self.system.kernel or (named[1] if named and not self.source.ami else "")
 
     @property
     def repositories(self) -> Iterator[tuple[str, Repository]]:

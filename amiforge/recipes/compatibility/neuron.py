@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import MappingProxyType
 
 from amiforge.recipes.compatibility.facts import Facts, numbers
 from amiforge.recipes.compatibility.rule import Conflict, Rule
@@ -11,6 +12,11 @@ from amiforge.tasks.pytorch_neuron import PytorchNeuron
 
 _LAST_TORCH = "2.9.0.2.15.32035"
 _LAST_TORCH_AMZN2 = "2.1.2.2.2.0"
+
+#: Kernels that AWS tests the driver with.
+_TESTED = MappingProxyType(
+    {"al2023": ("6.1", "6.18"), "amzn2": ("5.10",), "ubuntu2204": ("6.8",), "ubuntu2404": ("6.17",)}
+)
 
 
 def _first_inferentia(facts: Facts) -> Iterator[Conflict]:
@@ -36,6 +42,17 @@ def _torch_ended(facts: Facts) -> Iterator[Conflict]:
         )
 
 
+def _kernel_untested(facts: Facts) -> Iterator[Conflict]:
+    driver, line = facts.task(NeuronDriver), ".".join(map(str, numbers(facts.kernel)[:2]))
+    tested = _TESTED.get(facts.system.os.name, ())
+    if driver and line and line not in tested:
+        yield Conflict(
+            f"the Neuron driver of SDK {driver.sdk} and kernel {line}: AWS tests it with {' and '.join(tested)} on"
+            f" {facts.system.os.title}",
+            f"a source image with kernel {tested[-1]}" if tested else "another operating system",
+        )
+
+
 RULES = (
     Rule(
         "neuron-inf1",
@@ -43,6 +60,13 @@ RULES = (
         "error",
         "AWS Neuron documentation, announcement of 2026-03-12",
         _first_inferentia,
+    ),
+    Rule(
+        "neuron-kernel",
+        "The Neuron driver is tested with the kernel.",
+        "warning",
+        "AWS Neuron documentation, release notes of aws-neuronx-dkms",
+        _kernel_untested,
     ),
     Rule(
         "torch-neuronx-ended",

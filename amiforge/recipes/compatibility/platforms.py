@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from amiforge.errors import RecipeError
 from amiforge.recipes.assumed import assumed
+from amiforge.recipes.compatibility.carried import parallelcluster
 from amiforge.recipes.compatibility.facts import Facts, numbers
 from amiforge.recipes.compatibility.rule import Conflict, Rule
 from amiforge.tasks.instance_family import find
@@ -63,10 +64,10 @@ def _ends_soon(facts: Facts) -> Iterator[Conflict]:
 
 
 def _parallelcluster_on_amzn2(facts: Facts) -> Iterator[Conflict]:
-    named = re.match(r"aws-parallelcluster-(\d+\.\d+\.\d+)-", facts.source.name)
-    if named and facts.source.os == "amzn2" and numbers(named[1]) >= (3, 16):
+    release = parallelcluster(facts.source)
+    if facts.source.os == "amzn2" and numbers(release) >= (3, 16):
         yield Conflict(
-            f"ParallelCluster {named[1]} and Amazon Linux 2: 3.15 was the last with images for it",
+            f"ParallelCluster {release} and Amazon Linux 2: 3.15 was the last with images for it",
             "a source image of 3.15, or --os al2023",
         )
 

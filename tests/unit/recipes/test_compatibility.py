@@ -84,6 +84,17 @@ BREAKS: list[tuple[str, Recipe, tuple[str, ...]]] = [
         ("IMEX", "p6e-gb200"),
     ),
     (
+        "driver-gb200",
+        recipe(
+            NvidiaDriver(version="595.91.07"),
+            AwsEfa(),
+            source=al2023_image(architecture="arm64"),
+            instances=("p6e-gb200",),
+        ),
+        ("595.91.07", "EFA", "p6e-gb200"),
+    ),
+    ("neuron-kernel", recipe(NeuronDriver()), ("2.32.0", "kernel 6.12", "6.1 and 6.18")),
+    (
         "fabric-manager-version",
         recipe(Packages(install=("nvidia-fabricmanager-580.126.20",)), NvidiaDriver()),
         ("nvidia-fabricmanager-580.126.20", "driver 580.159.03"),
@@ -169,9 +180,10 @@ def test_every_violation_says_what_to_do() -> None:
         recipe(Docker(), Toolkit(cdi=True), source=ubuntu_image("ubuntu2404")),
         recipe(NvidiaEnrootPyxis(slurm="/opt/mine")),
         recipe(NvidiaEnrootPyxis(), source=pcluster_image()),
-        recipe(NeuronDriver(inf1=True), instances=("inf1", "m7i")),
+        recipe(NeuronDriver(inf1=True), source=al2023_image("6.18"), instances=("inf1", "m7i")),
         recipe(NeuronDriver(), PytorchNeuron(), source=dlami_neuron_image()),
         recipe(AwsLustre(), source=al2023_image("6.18")),
+        recipe(AwsLustre(), source=al2023_image("7.1").model_copy(update={"ami": "ami-1"})),
         recipe(NvidiaDriver(), source=eks_image(), instances=("p5.48xlarge", "p5")),
     ],
 )
