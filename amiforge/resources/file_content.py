@@ -29,11 +29,15 @@ def _parse(answer: Answer, paths: Sequence[str]) -> Mapping[str, bytes | None]:
 
 
 def _content(row: str) -> bytes | None:
+    if row == "absent":
+        return None
     word, _, encoded = row.partition(" ")
     try:
-        return base64.b64decode(encoded, validate=True) if word == "file" else None
-    except binascii.Error as error:
-        raise FactUnreadable(f"the host's answer about a file is {row[:80]!r}") from error
+        if word == "file":
+            return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        pass
+    raise FactUnreadable(f"the host's answer about a file is {row[:80]!r}")
 
 
 CONTENTS = QueryKind("file contents", _SCRIPT, _parse)

@@ -14,8 +14,9 @@ from amiforge.engine.query import Query, Replies
 from amiforge.engine.resource import Change, Resource, State, Value
 from amiforge.errors import RecipeError
 from amiforge.resources.file import File
+from amiforge.resources.file_content import content_of
 from amiforge.resources.signature import as_fingerprint, as_key_url
-from amiforge.resources.signing_key import fetch_key, fingerprints, key_at
+from amiforge.resources.signing_key import fetch_key, fingerprints
 from amiforge.resources.strict import STRICT
 from amiforge.systems.package_manager import RepositoryOptions
 from amiforge.systems.system import System
@@ -116,7 +117,7 @@ class Repository(Resource):
         """Ask for its files and its key."""
         for file in self._files(system).values():
             yield from file.queries(system)
-        yield key_at(system.os.packages.key_path(self.id))
+        yield content_of(system.os.packages.key_path(self.id))
 
     def desired(self, system: System) -> State:
         """Give the state of its files, and the key's fingerprint, or that there is one."""
@@ -126,7 +127,7 @@ class Repository(Resource):
 
     def actual(self, replies: Replies, system: System) -> State:
         """Give the same of what is there."""
-        key = replies[key_at(system.os.packages.key_path(self.id))]
+        key = replies[content_of(system.os.packages.key_path(self.id))]
         files = {prefix: file.actual(replies, system) for prefix, file in self._files(system).items()}
         return {**_flat(files), "key": _found(key, by_fingerprint=bool(self._wanted_key(system)))}
 

@@ -6,24 +6,13 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
 
 from amiforge.engine.failure import CHECKSUM_MISMATCH
 from amiforge.engine.lockfile import RECORDED_KEY
-from amiforge.engine.query import Answer, Query, QueryKind
-from amiforge.errors import FactUnreadable
 from amiforge.shell import Command, script
 from amiforge.systems.system import System
 
 _BEGIN = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
-
-_SCRIPT = r"""
-for path do
-  printf '%s\n' "$path"
-  [ ! -f "$path" ] || base64 -- "$path" || exit
-  echo
-done
-"""
 
 # gpg without a command shows what a file holds, in all versions from 2.0 on; it wants a home, and gets one that goes
 # away. Every primary key in the file would be trusted, so every one of them must be the wanted one.
@@ -97,28 +86,6 @@ def _packet(packets: bytes) -> tuple[int, bytes, bytes]:
     if len(body) < max(length, 1):
         raise IndexError("a packet ends early")
     return tag, body, packets[start + length :]
-
-
-def _parse(answer: Answer, paths: Sequence[str]) -> Mapping[str, bytes | None]:
-    keys: dict[str, bytes | None] = {}
-    for part in answer.text.split("\n\n"):
-        path, _, encoded = part.strip("\n").partition("\n")
-        try:
-            keys[path] = base64.b64decode(encoded.replace("\n", ""), validate=True) if encoded else None
-        except (binascii.Error, ValueError) as error:
-            raise FactUnreadable(f"the host does not say what {path} holds", stdout=answer.text[-500:]) from error
-    missing = [path for path in paths if path not in keys]
-    if missing or answer.status != 0:
-        raise FactUnreadable("the host does not say which signing keys it has", stdout=answer.text[-500:])
-    return keys
-
-
-_KEYS = QueryKind("signing keys", _SCRIPT, _parse)
-
-
-def key_at(path: str) -> Query[bytes | None]:
-    """Give the question which key a file holds: its bytes, or None without a file."""
-    return Query(_KEYS, path)
 
 
 def fetch_key(url: str, system: System, path: str, fingerprint: str) -> Command:

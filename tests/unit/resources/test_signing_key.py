@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amiforge.engine.query import Answer
-from amiforge.errors import FactUnreadable
-from amiforge.resources.signing_key import fingerprints, key_at
+from amiforge.resources.signing_key import fingerprints
 
 #: Made by GnuPG 2.2 for this test: an ed25519 primary key with a cv25519 subkey.
 KEY = """-----BEGIN PGP PUBLIC KEY BLOCK-----
@@ -61,12 +59,6 @@ def test_a_key_that_was_cut_short_is_none() -> None:
 def test_garbage_has_no_fingerprints_and_raises_nothing(garbage: bytes) -> None:
     assert fingerprints(garbage) == ()
     assert isinstance(fingerprints(armored(garbage)), tuple)
-
-
-@given(st.binary(max_size=200))
-def test_a_garbled_answer_is_unreadable_and_nothing_else(garbage: bytes) -> None:
-    with pytest.raises(FactUnreadable):
-        key_at("/etc/key").kind.parse(Answer(0, garbage, b""), ["/etc/key"])
 
 
 def armored(packets: bytes) -> bytes:
