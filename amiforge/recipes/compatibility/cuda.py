@@ -11,6 +11,7 @@ from amiforge.tasks.aws_efa import AwsEfa
 from amiforge.tasks.aws_ofi_nccl import AwsOfiNccl
 from amiforge.tasks.gpu_architectures import compiles, release
 from amiforge.tasks.nvidia_cuda import NvidiaCuda
+from amiforge.tasks.nvidia_dcgm import NvidiaDcgm
 from amiforge.tasks.nvidia_driver import NvidiaDriver
 from amiforge.tasks.nvidia_gdrcopy import NvidiaGdrcopy
 from amiforge.tasks.nvidia_nccl import NvidiaNccl
@@ -109,6 +110,23 @@ def _gdrcopy_of_kernel(facts: Facts) -> Iterator[Conflict]:
         )
 
 
+def _dcgm_of_other_cuda(facts: Facts) -> Iterator[Conflict]:
+    dcgm, driver = facts.task(NvidiaDcgm), facts.task(NvidiaDriver)
+    there = driver.version if driver else carried(facts.source).driver
+    if dcgm and there and numbers(there)[0] < _BRANCH[dcgm.cuda]:
+        yield Conflict(
+            f"DCGM for CUDA {dcgm.cuda} and NVIDIA driver {there}: CUDA {dcgm.cuda} needs a driver of branch"
+            f" {_BRANCH[dcgm.cuda]} or newer",
+            "--set nvidia_dcgm.cuda=12",
+        )
+    for family in facts.families if dcgm else ():
+        if dcgm and family.compute and not compiles(f"{dcgm.cuda}.9", family.compute):
+            yield Conflict(
+                f"DCGM for CUDA {dcgm.cuda} and {family.name}: its diagnostics have no code for {family.device}",
+                f"--set nvidia_dcgm.cuda=12, or an image without {family.name}",
+            )
+
+
 _TABLES = "NVIDIA CUDA compatibility guide, minor version compatibility"
 
 RULES = (
@@ -140,6 +158,13 @@ RULES = (
         "error",
         "NVIDIA/nccl makefiles/common.mk",
         _nccl_without_family,
+    ),
+    Rule(
+        "dcgm-cuda",
+        "DCGM is for a CUDA that the driver and the GPUs of every instance family support.",
+        "error",
+        "NVIDIA DCGM user guide, Installation",
+        _dcgm_of_other_cuda,
     ),
     Rule(
         "nccl-plugin",

@@ -36,6 +36,7 @@ from amiforge.tasks.docker import Docker
 from amiforge.tasks.neuron_driver import NeuronDriver
 from amiforge.tasks.nvidia_container_toolkit import NvidiaContainerToolkit as Toolkit
 from amiforge.tasks.nvidia_cuda import NvidiaCuda
+from amiforge.tasks.nvidia_dcgm import NvidiaDcgm
 from amiforge.tasks.nvidia_driver import NvidiaDriver
 from amiforge.tasks.nvidia_enroot_pyxis import NvidiaEnrootPyxis
 from amiforge.tasks.nvidia_gdrcopy import NvidiaGdrcopy
@@ -118,6 +119,8 @@ BREAKS: list[tuple[str, Recipe, tuple[str, ...]]] = [
     ("nccl-gpu", recipe(NvidiaNccl(instances=("p5",)), instances=("p5", "p4d")), ("built for p5", "p4d", "sm_80")),
     ("nccl-gpu", recipe(NvidiaNccl(), instances=("p3",)), ("CUDA 13.0", "p3", "sm_70")),
     ("nccl-gpu", recipe(NvidiaNccl(instances=("p3dn",))), ("CUDA 13.0", "p3dn")),
+    ("dcgm-cuda", recipe(NvidiaDriver(version="570.86.15"), NvidiaDcgm()), ("CUDA 13", "570.86.15", "580")),
+    ("dcgm-cuda", recipe(NvidiaDcgm(), instances=("p3",)), ("CUDA 13", "p3", "V100")),
     ("nccl-plugin", recipe(AwsEfa(), NvidiaNccl(version="2.16.5-1")), ("2.16.5-1", "EFA 1.50.0")),
     ("plugin-efa", recipe(AwsEfa(minimal=True), AwsOfiNccl()), ("aws_ofi_nccl", "minimal EFA")),
     (
@@ -168,7 +171,8 @@ def test_every_violation_says_what_to_do() -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        recipe(PROPRIETARY, NvidiaCuda(version="12.9"), instances=("p3", "g5")),
+        recipe(PROPRIETARY, NvidiaCuda(version="12.9"), NvidiaDcgm(cuda=12), instances=("p3", "g5")),
+        recipe(NvidiaDriver(), NvidiaDcgm(), instances=("p6-b300",)),
         recipe(NvidiaDriver(version="595.91.07"), NvidiaCuda(version="13.2"), instances=("g7", "p6-b300", "p5en")),
         recipe(NvidiaCuda(version="12.9"), NvidiaNccl(cuda="12.9"), instances=("p3", "p6-b300")),
         recipe(Packages(install=("nvidia-fabricmanager-580.159.03",)), NvidiaDriver()),
