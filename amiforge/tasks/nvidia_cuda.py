@@ -44,7 +44,6 @@ _LAST_ON_AMZN2 = (12, 4)
 
 _NVCC_RELEASE = re.compile(r"release (\d+\.\d+)")
 
-
 # Names of cuDNN's packages, with the CUDA major to come; Amazon Linux 2 has none for CUDA 12.
 _CUDNN = {
     "al2023": ("libcudnn9-cuda-", "libcudnn9-devel-cuda-"),
@@ -59,13 +58,12 @@ cat >"$work/add.cu" <<'END'
 #include <cstdio>
 __global__ void add(int *sum) { atomicAdd(sum, 1); }
 int main() {
-  int *sum, found = 0;
+  int *sum;
   if (cudaMallocManaged(&sum, sizeof *sum) != cudaSuccess) return 1;
   *sum = 0;
   add<<<4, 32>>>(sum);
   if (cudaDeviceSynchronize() != cudaSuccess) return 1;
-  found = *sum;
-  std::printf("%d\n", found);
+  std::printf("%d\n", *sum);
 }
 END
 /usr/local/cuda/bin/nvcc -arch=native -o "$work/add" "$work/add.cu" && "$work/add"
