@@ -108,21 +108,21 @@ class Catalog:
         return _named(self.images, "image", name)
 
     def builds(self, origin: Origin) -> Iterator[Build]:
-        """Give one build a version of every package.
+        """Give one build a version of every package; one that two repositories have in common comes twice.
 
         Raises:
             ConfigError: an rpm's version has no release part, a package's repositories are of two kinds, or two
-                packages have the same full name.
+                packages that differ have the same full name.
         """
-        names: set[str] = set()
+        known: dict[str, Package] = {}
         for package in self.packages:
             kinds = {self.repository(name).kind for name in package.repository}
             if len(kinds) > 1:
                 raise ConfigError(f"stand-in {package.name}: its repositories are of two kinds")
             for build in _builds(package, origin, kinds.pop()):
-                if build.name in names:
-                    raise ConfigError(f"two stand-ins are {build.name}", fix="one entry with a list of repositories")
-                names.add(build.name)
+                content = build.package.content
+                if known.setdefault(build.name, content) != content:
+                    raise ConfigError(f"two stand-ins that differ are {build.name}")
                 yield build
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from amiforge.sandbox import deb, rpm
@@ -25,7 +25,7 @@ class Pool:
         self._key = key
         self._work = work
 
-    def take(self, wanted: Sequence[Build]) -> dict[str, Path]:
+    def take(self, wanted: Iterable[Build]) -> dict[str, Path]:
         """Give where each build lies, by its full name; builds what is missing and forgets what nobody wants.
 
         Raises:
@@ -34,8 +34,9 @@ class Pool:
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         salt = self._key.fingerprint()
-        places = {build.name: self._folder / f"{digest(build, salt)}.{build.format}" for build in wanted}
-        for name, path in self._build([build for build in wanted if not places[build.name].exists()]).items():
+        builds = {build.name: build for build in wanted}
+        places = {name: self._folder / f"{digest(build, salt)}.{build.format}" for name, build in builds.items()}
+        for name, path in self._build([builds[name] for name, place in places.items() if not place.exists()]).items():
             path.rename(places[name])
         for path in set(self._folder.iterdir()) - set(places.values()):
             path.unlink()
@@ -54,7 +55,11 @@ class Pool:
 def digest(build: Build, salt: str) -> str:
     """Give hex digits that stand for everything a package is made from: the data, files it copies, code, and a salt."""
     state = hashlib.sha256(salt.encode())
-    for text in (build.format, *(repr(item) for item in build.tokens().items()), build.package.model_dump_json()):
+    for text in (
+        build.format,
+        *(repr(item) for item in build.tokens().items()),
+        build.package.content.model_dump_json(),
+    ):
         state.update(text.encode() + b"\0")
     for path, content in build.files():
         state.update(path.encode() + b"\0" + content + b"\0")

@@ -74,6 +74,11 @@ class Package(Strict):
     posttrans: str = Field("", description="sh text, run at the end of the transaction")
     security: str = Field("", description="advisory that the newest version is the fix of, as ALAS2023-2026-1200")
 
+    @property
+    def content(self) -> Package:
+        """What is the same in all its repositories and versions."""
+        return self.model_copy(update={"repository": (), "versions": (), "security": ""})
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:

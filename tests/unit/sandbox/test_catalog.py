@@ -32,6 +32,16 @@ def test_versions_may_differ_by_repository(tmp_path: Path) -> None:
     assert [build.name for build in catalog.builds(ORIGIN)] == ["jq-1.7-1.x86_64", "jq_1.6-2ubuntu1_amd64"]
 
 
+def test_repositories_may_have_a_version_in_common(tmp_path: Path) -> None:
+    text = PACKAGE + '[package.versions]\ncore = ["1-1", "2-1"]\nother = ["2-1"]\n[[repository]]\nname = "other"\n'
+    builds = read(tmp_path, REPOSITORIES + text).builds(ORIGIN)
+    assert [(build.name, *build.package.repository) for build in builds] == [
+        ("jq-1-1.x86_64", "core"),
+        ("jq-2-1.x86_64", "core"),
+        ("jq-2-1.x86_64", "other"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -51,7 +61,7 @@ def test_wrong_data_is_refused_with_file_and_entry(tmp_path: Path, text: str, me
         (VERSIONED.replace("1.7-1", "1.7"), r"stand-in jq: version '1\.7' is not version-release"),
         (VERSIONED.replace('"core"', '["core", "apt"]'), "stand-in jq: its repositories are of two kinds"),
         (VERSIONED.replace('"core"', '"other"'), "have no repository 'other'"),
-        (VERSIONED * 2, r"two stand-ins are jq-1\.7-1\.x86_64"),
+        (VERSIONED + VERSIONED + "epoch = 1", r"two stand-ins that differ are jq-1\.7-1\.x86_64"),
     ],
 )
 def test_packages_that_cannot_be_are_refused(tmp_path: Path, text: str, message: str) -> None:

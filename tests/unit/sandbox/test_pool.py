@@ -50,7 +50,7 @@ def test_only_what_changed_is_built_and_what_nobody_wants_is_forgotten(tmp_path:
     key = Key()
     pool = Pool(tmp_path / "kept", key, tmp_path / "work")
     (one,), (two,), (deb,) = make("one"), make("two"), make("deb", repository="ubuntu")
-    places = pool.take([one, two, deb])
+    places = pool.take([one, two, deb, *make("one", repository="nvidia")])
     assert built == [one.name, two.name]
     assert [places[build.name].read_bytes()[:6] for build in (one, deb)] == [b"signed", b"!<arch"]
 
