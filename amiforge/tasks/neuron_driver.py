@@ -128,7 +128,7 @@ class NeuronDriver(Task):
         yield _repository(system)
         yield self._packages(system)
         yield Run(
-            f"build neuron {version} for the default kernel",
+            f"build neuron {version} for {kernel}",
             argv("dkms", "install", "-m", "aws-neuronx", "-v", version, "-k", kernel),
             proof=script('[ "$(modinfo -k "$1" -F version neuron)" = "$2" ]', kernel, version),
         )
