@@ -11,6 +11,7 @@ from pydantic import Field
 
 from amiforge.resources import (
     Artifact,
+    File,
     JsonKeys,
     PackageHold,
     Packages,
@@ -73,6 +74,8 @@ _NAMES = {
     "ubuntu2404": _UBUNTU,
 }
 
+# As Docker's older instructions have it. apt refuses to work where two files name other keys for one repository.
+_OTHER_LIST = "/etc/apt/sources.list.d/docker.list"
 _FINGERPRINT = "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"
 
 # From the official docker image of docker-library, which takes them from Docker's releases.
@@ -120,6 +123,7 @@ class Docker(Task):
         if names.replaced:
             yield Packages(names.replaced, present=False)
         if url := names.repository:
+            yield File(_OTHER_LIST, present=False)
             key = f"{url}/gpg"
             yield Repository("docker", url, key_url=key, key_fingerprint=_FINGERPRINT, components="stable")
         if names.topic:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from amiforge.resources import JsonKeys, PackageHold, Packages, Repository, Run, Service
+from amiforge.resources import File, JsonKeys, PackageHold, Packages, Repository, Run, Service
 from amiforge.shell import argv, script
 from amiforge.tasks.docker import DAEMON_JSON
 from amiforge.tasks.gpu_service import skipped_without
@@ -32,6 +32,8 @@ _PACKAGES = (
 
 _HOST = "https://nvidia.github.io/libnvidia-container"
 _FINGERPRINT = "C95B321B61E88C1809C4F759DDCAE044F796ECB0"
+# As NVIDIA's instructions have it. apt refuses to work where two files name other keys for one repository.
+_OTHER_LIST = "/etc/apt/sources.list.d/nvidia-container-toolkit.list"
 _DEB_ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
 
 #: Older ones let a container out (CVE-2025-23266, CVE-2025-23267).
@@ -89,6 +91,8 @@ class NvidiaContainerToolkit(Task):
 
     def resources(self, system: System) -> Iterator[Resource]:
         """Give the repository, the packages, the runtimes' configuration, and what skips the service without a GPU."""
+        if system.os.packages.name == "apt":
+            yield File(_OTHER_LIST, present=False)
         yield self._repository(system)
         yield from skipped_without({"nvidia-cdi-refresh": "gpu"}, system)
         yield Packages(dict.fromkeys(_PACKAGES, self.version))

@@ -59,6 +59,7 @@ def keys(**daemon: Any) -> dict[str, str]:
                 os,
                 [
                     "packages docker.io, docker-compose, docker-compose-v2, podman-docker, containerd, runc",
+                    "file /etc/apt/sources.list.d/docker.list",
                     "repository docker",
                     "packages docker-ce, docker-ce-cli, containerd.io, docker-buildx-plugin, docker-compose-plugin",
                     "hold of docker-ce, docker-ce-cli, containerd.io, docker-compose-plugin",
@@ -76,10 +77,10 @@ def test_every_system_gets_it_from_where_its_vendor_puts_it(os: str, expected: l
 
 
 def test_the_distributions_packages_go_and_dockers_key_is_known() -> None:
-    gone, repository = resources(Docker(), "ubuntu2404")[:2]
+    gone, other, repository = resources(Docker(), "ubuntu2404")[:3]
     assert isinstance(gone, Packages)
     assert isinstance(repository, Repository)
-    assert (gone.present, repository.components) == (False, "stable")
+    assert (gone.present, other.present, repository.components) == (False, False, "stable")
     assert repository.key_fingerprint == "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"
 
 

@@ -35,7 +35,9 @@ def keys(**options: Any) -> dict[str, str]:
 def test_what_skips_the_service_without_a_gpu_is_there_before_the_package(os: Os) -> None:
     found = names(NvidiaContainerToolkit(), os.name)
     drop_in = "file /etc/systemd/system/nvidia-cdi-refresh.service.d/10-device.conf"
-    assert found[0] == "repository nvidia-container-toolkit"
+    lists = [name for name in found if name.endswith("sources.list.d/nvidia-container-toolkit.list")]
+    assert len(lists) == (os.packages.name == "apt")
+    assert found[len(lists)] == "repository nvidia-container-toolkit"
     assert found.index(drop_in) < found.index(f"packages {FOUR}") < found.index(f"hold of {FOUR}")
     assert found[-3:] == [
         "run set the NVIDIA runtime's mode to auto",
@@ -59,8 +61,8 @@ def test_all_four_packages_have_one_version() -> None:
     ],
 )
 def test_they_come_from_nvidias_own_repository(os: str, arch: Arch, url: str) -> None:
-    repository = resources(NvidiaContainerToolkit(), os, arch)[0]
-    assert isinstance(repository, Repository)
+    found = resources(NvidiaContainerToolkit(), os, arch)
+    [repository] = [resource for resource in found if isinstance(resource, Repository)]
     assert repository.url == f"https://nvidia.github.io/libnvidia-container/stable/{url}"
     assert repository.key_fingerprint == "C95B321B61E88C1809C4F759DDCAE044F796ECB0"
     rpm = url.startswith("rpm")
