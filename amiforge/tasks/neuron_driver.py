@@ -129,7 +129,7 @@ class NeuronDriver(Task):
         yield self._packages(system)
         yield Run(
             f"build neuron {version} for {kernel}",
-            argv("dkms", "install", "-m", "aws-neuronx", "-v", version, "-k", kernel),
+            argv("dkms", "install", "-m", "aws-neuronx", "-v", version, "-k", kernel, "--force"),
             proof=script('[ "$(modinfo -k "$1" -F version neuron)" = "$2" ]', kernel, version),
         )
         yield File("/etc/profile.d/neuron.sh", source="neuron_driver/neuron.sh")

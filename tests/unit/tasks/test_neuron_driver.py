@@ -72,7 +72,7 @@ def test_headers_come_before_the_driver_and_the_hold_after_the_module() -> None:
 
 def test_the_module_is_built_for_the_kernel_that_boots_next() -> None:
     [build] = [item.resource for item in lay_out([NeuronDriver()], AL2023) if isinstance(item.resource, Run)]
-    assert build.command.args[-2:] == ("-k", KERNEL)
+    assert build.command.args[-3:] == ("-k", KERNEL, "--force")
 
 
 @pytest.mark.parametrize(
