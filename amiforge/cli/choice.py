@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from amiforge import recipes
 from amiforge.cli.config import FILE_NAME, Config, Given, nearest, parse_value
@@ -14,6 +15,8 @@ from amiforge.recipes.recipe import Recipe
 ALL = "all"
 #: Parts of a recipe that are no tasks, and whose fields are changed like a task's options.
 PARTS = ("source", "builder")
+#: EC2's words for what others call differently.
+_ARCH = MappingProxyType({"aarch64": "arm64", "amd64": "x86_64"})
 
 Change = tuple[str, str, Given]
 
@@ -123,24 +126,18 @@ def _variants(recipe: Recipe, file: Mapping[str, Given], asked: Asked, *, skip: 
                 yield recipe.on(os, arch)
 
 
-_ARCH = {"aarch64": "arm64", "amd64": "x86_64"}
-
-
 def _changed(recipe: Recipe, config: Config, flags: Sequence[Change], asked: Asked) -> Chosen:
     file = config.asked.get(recipe.name, {})
     implied = version_sets.implied(recipe.source.os)
     versions = asked.versions or _text("versions", file)
     if versions:
         recipe = _with_versions(recipe, versions, "" if asked.versions else file["versions"].origin)
-    lists = {name: tuple(_listed(name, given, file)) for name, given in _lists(asked).items()}
-    recipe = recipe.model_copy(update={name: value for name, value in lists.items() if value})
+    instances = tuple(_listed("instances", asked.instances, file)) or recipe.instances
+    allow = (*recipe.allow, *_listed("allow", (), file), *_listed("allow", asked.allow, {}))
+    recipe = recipe.model_copy(update={"instances": instances, "allow": allow})
     changes = [*_from_file(recipe, config), *(flag for flag in flags if flag[0] in _parts(recipe))]
     given = {(task, option): value.origin for task, option, value in changes}
     return Chosen(_with(recipe, changes), versions or (implied.name if implied else ""), given)
-
-
-def _lists(asked: Asked) -> dict[str, Sequence[str]]:
-    return {"instances": asked.instances, "allow": asked.allow}
 
 
 def _with_versions(recipe: Recipe, name: str, origin: str) -> Recipe:

@@ -206,7 +206,7 @@ def test_the_file_says_where_and_for_what_and_the_flag_beats_it(tmp_path: Path) 
     )
     asked = {"os": ["al2023"], "versions": "gpu-stable", "instances": ["p4d,p5"], "allow": ["efa-system"]}
     (recipe,) = choose(["everywhere"], file, [], **asked)
-    assert (recipe.source.os, recipe.instances, recipe.allow) == ("al2023", ("p4d", "p5"), ("efa-system",))
+    assert (recipe.source.os, recipe.instances, recipe.allow) == ("al2023", ("p4d", "p5"), ("order", "efa-system"))
     assert recipe.task("aws_efa").model_dump()["version"] == "1.50.0"
 
 
