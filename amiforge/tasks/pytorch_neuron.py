@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from pydantic import Field
 
 from amiforge.engine.download import Download
-from amiforge.resources import Directory, Packages, VendorInstall
+from amiforge.resources import Directory, File, Packages, VendorInstall
 from amiforge.shell import script
 from amiforge.tasks.extras import topic
 from amiforge.tasks.neuron_driver import NEURON
@@ -117,6 +117,9 @@ class PytorchNeuron(Task):
             timeout=7200,
         )
         yield Directory(self.venv, owner=owner, group=owner)
+        # What its users install later comes from the same places.
+        index = f"[global]\nextra-index-url = {_INDEX}\n"
+        yield File(f"{self.venv}/pip.conf", index, owner=owner, group=owner)
 
     def software(self, system: System) -> Iterator[Software]:
         """Give both packages."""
