@@ -104,7 +104,7 @@ def launched(cloud: Cloud, source: SourceImage, folder: Path) -> SshHost:
     return host
 
 
-EVERYWHERE = [("eks_gpu", "al2023")]
+EVERYWHERE = [("eks_gpu", "al2023"), ("dlami_gpu", "ubuntu2404")]
 
 
 @pytest.mark.parametrize("secluded", EVERYWHERE, indirect=True, ids=" ".join)
