@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from amiforge.resources import Run
+from amiforge.resources import Packages, Run
 from amiforge.shell import argv, script
 
 if TYPE_CHECKING:
+    from amiforge.engine.resource import Resource
     from amiforge.systems.system import System
 
 _ENABLED = r"""
@@ -23,3 +25,10 @@ def topic(name: str, system: System) -> Run:
         proof=script(_ENABLED, name),
         locks=system.os.packages.locks,
     )
+
+
+def epel(system: System) -> Iterator[Resource]:
+    """Give the wish that EPEL's packages can be installed, `dkms` among them; nothing but on Amazon Linux 2."""
+    if system.os.name == "amzn2":
+        yield topic("epel", system)
+        yield Packages(("epel-release",))

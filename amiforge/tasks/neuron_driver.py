@@ -12,6 +12,7 @@ from amiforge.errors import RecipeError
 from amiforge.resources import File, PackageHold, Packages, Repository, Run, VendorInstall
 from amiforge.shell import argv, script
 from amiforge.systems.package_manager import PackageVersion
+from amiforge.tasks.extras import epel
 from amiforge.tasks.platform import platforms
 from amiforge.tasks.task import Check, Software, Task
 
@@ -122,6 +123,7 @@ class NeuronDriver(Task):
     def resources(self, system: System) -> Iterator[Resource]:
         """Give the headers, the repository, the packages, the module for the default kernel, and the hold."""
         kernel, version = system.default_kernel, self.pins["aws-neuronx-dkms"]
+        yield from epel(system)
         yield Packages(("dkms",))
         if kernel:
             yield Packages(system.os.kernel.packages(kernel).build)

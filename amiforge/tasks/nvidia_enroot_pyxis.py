@@ -9,7 +9,7 @@ from pydantic import Field
 
 from amiforge.resources import Archive, Artifact, Directory, File, Packages, Run, Symlink, Sysctl, VendorInstall
 from amiforge.shell import script
-from amiforge.tasks.extras import topic
+from amiforge.tasks.extras import epel
 from amiforge.tasks.installed import installed_version
 from amiforge.tasks.platform import EVERYWHERE, platforms
 from amiforge.tasks.task import Check, Software, Task
@@ -164,9 +164,7 @@ class NvidiaEnrootPyxis(Task):
 
     def resources(self, system: System) -> Iterator[Resource]:
         """Give enroot with what it calls, its configuration, and pyxis."""
-        if system.os.name == "amzn2":
-            yield topic("epel", system)
-            yield Packages(("epel-release",))
+        yield from epel(system)
         yield Packages(_BY_OS[system.os.name].needed)
         if self.nvidia:
             yield Packages(("libnvidia-container-tools",))

@@ -106,6 +106,7 @@ for package in $wanted; do
     case $name in
         efa|efa-nv-peermem) [ -z "$skip_kmod" ] || continue ;;
         efa-config) [ -z "$skip_limits" ] || continue ;;
+        dkms) [ -z "$(version_of dkms)" ] || { echo "dkms is already installed"; continue; } ;;
         openmpi*) case " $mpi " in *" $name "*) ;; *) continue ;; esac ;;
     esac
     names="$names$package "
