@@ -110,8 +110,9 @@ def _of_module(host: TestinfraHost, kernel: str, field: str) -> str:
 
 
 def _not_installed(status: str) -> list[str]:
-    """Give the lines of `dkms status` that tell of a module which is not installed."""
-    return [line for line in status.splitlines() if line.strip() and "installed" not in line]
+    """Give the lines of `dkms status` that tell of a module which is not installed, or was replaced since."""
+    lines = [line for line in status.splitlines() if line.strip()]
+    return [line for line in lines if "installed" not in line or "Diff between built and installed" in line]
 
 
 def _is_enabled(host: TestinfraHost, service: str) -> bool:

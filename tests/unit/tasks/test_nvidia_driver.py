@@ -16,7 +16,7 @@ from amiforge.resources import File, Packages, Repository, Run, VendorInstall
 from amiforge.shell import Command
 from amiforge.systems import by_name
 from amiforge.systems.system import Arch, System
-from amiforge.tasks.driver_checks import _FABRIC, _GPUS
+from amiforge.tasks.driver_checks import _FABRIC, _GPUS, _not_installed
 from amiforge.tasks.driver_packages import driver_packages, foreign
 from amiforge.tasks.nvidia_driver import NvidiaDriver
 
@@ -406,3 +406,16 @@ def _devices(folder: Path) -> None:
         device.mkdir(parents=True)
         (device / "vendor").write_text(f"0x{vendor}\n")
         (device / "class").write_text(f"0x{kind}\n")
+
+
+@pytest.mark.parametrize(
+    ("status", "wrong"),
+    [
+        ("nvidia/580.159.03, 6.12, x86_64: installed\nefa/3.1.0, 6.12, x86_64: installed (Original modules exist)", 0),
+        ("nvidia, 550.163.01, 5.10.249, x86_64: installed\n", 0),
+        ("nvidia/580.159.03: added\n", 1),
+        ("nvidia/580.159.03, 6.12.110, x86_64: installed (WARNING! Diff between built and installed module!)\n", 1),
+    ],
+)  # fmt: skip
+def test_a_module_that_dkms_has_not_installed_or_that_was_replaced_is_found(status: str, wrong: int) -> None:
+    assert len(_not_installed(status)) == wrong
