@@ -50,7 +50,7 @@ def failed(recipe: Recipe, error: AmiforgeError, seconds: float = 0) -> Outcome:
         recipe.source.os,
         recipe.source.architecture,
         seconds=round(seconds, 3),
-        reason=error.message,
+        reason=": ".join(filter(None, (error.message, error.lines.get("reason", "").partition("\n")[0]))),
         exit_status=error.exit_status,
     )
 
