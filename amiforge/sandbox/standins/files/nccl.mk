@@ -18,7 +18,7 @@ $(BUILDDIR)/include/nccl.h: src/nccl.h.in
 $(BUILDDIR)/lib/libnccl.so.2: src/nccl.h.in
 	mkdir -p $(@D)
 	echo "stand-in made by the amiforge sandbox for NCCL version $(version)" >$(BUILDDIR)/text
-	$(CUDA_HOME)/bin/nvcc $(NVCC_GENCODE) -o $@.$(version) $(BUILDDIR)/text
+	$(CUDA_HOME)/bin/nvcc $(NVCC_GENCODE) -o $(@D)/libnccl.so.$(version) $(BUILDDIR)/text
 	ln -sf libnccl.so.$(version) $@
 	ln -sf libnccl.so.2 $(@D)/libnccl.so
 
