@@ -49,11 +49,12 @@ class Drift:
 
 
 _UNHELD = {"hold of linux-aws*, linux-image-*, linux-headers-*, linux-modules-*": ["linux-aws*"]}
+_VENV = "/opt/aws_neuronx_venv_pytorch"
 
 #: One drift for each task; by operating system where it differs.
 DRIFTS: dict[str, Drift | dict[str, Drift]] = {
     "base": Drift(
-        "rm /etc/security/limits.d/60-amiforge.conf", {"file /etc/security/limits.d/60-amiforge.conf": ["kind"]}
+        "chmod 600 /etc/security/limits.d/60-amiforge.conf", {"file /etc/security/limits.d/60-amiforge.conf": ["mode"]}
     ),
     "packages": {
         "al2023": Drift("dnf -q versionlock delete 'kernel*'", {"hold of kernel*": ["kernel*"]}),
@@ -79,7 +80,7 @@ DRIFTS: dict[str, Drift | dict[str, Drift]] = {
     ),
     "nvidia_nccl": Drift("echo /nowhere >/etc/nccl.conf", {"file /etc/nccl.conf": ["content"]}),
     "aws_ofi_nccl": Drift(
-        "rm /etc/ld.so.conf.d/090_aws-ofi-nccl.conf", {"file /etc/ld.so.conf.d/090_aws-ofi-nccl.conf": ["kind"]}
+        "chmod 600 /etc/ld.so.conf.d/090_aws-ofi-nccl.conf", {"file /etc/ld.so.conf.d/090_aws-ofi-nccl.conf": ["mode"]}
     ),
     "aws_lustre": Drift("rm /etc/modules-load.d/amiforge-lnet.conf", {"kernel module lnet": ["load_at_boot"]}),
     "nvidia_enroot_pyxis": Drift(
@@ -87,9 +88,10 @@ DRIFTS: dict[str, Drift | dict[str, Drift]] = {
         {"run load pyxis by /opt/slurm/etc/plugstack.conf": ["proof"]},
     ),
     "neuron_driver": Drift("chmod 600 /etc/profile.d/neuron.sh", {"file /etc/profile.d/neuron.sh": ["mode"]}),
-    "pytorch_neuron": Drift(
-        "chmod 700 /opt/aws_neuronx_venv_pytorch_2_9", {"directory /opt/aws_neuronx_venv_pytorch_2_9": ["mode"]}
-    ),
+    "pytorch_neuron": {
+        "amzn2": Drift(f"chmod 700 {_VENV}_2_1", {f"directory {_VENV}_2_1": ["mode"]}),
+        "ubuntu2404": Drift(f"chmod 700 {_VENV}_2_9", {f"directory {_VENV}_2_9": ["mode"]}),
+    },
 }
 
 
