@@ -77,7 +77,7 @@ eval "$install"
 # transaction alone, a program that does nothing is in its place.
 _WITHOUT_PCIIDS = """
 if program=$(command -v update-pciids); then
-  exec unshare --mount -- sh -c 'mount --bind -- "$(command -v true)" "$0" && exec sh -c "$@"' "$program" "$@"
+  exec unshare --mount -- sh -c 'mount --bind -- /bin/true "$0" && exec sh -c "$@"' "$program" "$@"
 fi
 exec sh -c "$@"
 """
