@@ -12,7 +12,7 @@ case $release in
     12.9) known=" 50 52 53 60 61 62 70 72 75 80 86 87 89 90 100 101 103 120 121 " ;;
     *) known=" 75 80 86 87 88 89 90 100 103 110 120 121 " ;;
 esac
-output=a.out list=
+output=a.out list= inputs=
 while [ $# -gt 0 ]; do
     case $1 in
         -o) output=$2; shift ;;
@@ -21,13 +21,15 @@ while [ $# -gt 0 ]; do
             case $known in *" $asked "*) ;; *) echo "nvcc fatal   : Unsupported gpu architecture 'compute_$asked'" >&2; exit 1 ;; esac
             case $1 in *code=sm_*) list="$list $asked" ;; esac ;;
         -*) ;;
-        *) [ -e "$1" ] || { echo "nvcc fatal   : Could not open input file '$1'" >&2; exit 1; }; cat "$1" ;;
+        *) [ -e "$1" ] || { echo "nvcc fatal   : Could not open input file '$1'" >&2; exit 1; }; inputs="$inputs $1" ;;
     esac
     shift
-done >"$output.part" || exit
+done
 n=0
-for each in $list; do
-    n=$((n + 1))
-    echo "ELF file    $n: $(basename "$output").$n.sm_$each.cubin"
-done >>"$output.part"
-mv "$output.part" "$output" && chmod 755 "$output"
+{
+    cat $inputs
+    for each in $list; do
+        n=$((n + 1))
+        echo "ELF file    $n: $(basename "$output").$n.sm_$each.cubin"
+    done
+} >"$output" && chmod 755 "$output"
