@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from functools import partial
@@ -124,8 +125,7 @@ class NvidiaContainerToolkit(Task):
             "nvidia-ctk says its version", True, lambda: self.version in host.check_output("nvidia-ctk --version")
         )
         if "docker" in self.runtimes:
-            grep = f"grep -c nvidia-container-runtime {DAEMON_JSON}"
-            yield Check("Docker knows the runtime nvidia", True, lambda: host.run(grep).rc == 0)
+            yield Check("Docker knows the runtime nvidia", "nvidia-container-runtime", partial(_docker_runtime, host))
         if "containerd" in self.runtimes:
             yield Check("containerd knows the runtime nvidia", True, lambda: host.file(_DROP_IN).exists)
         yield Check(
@@ -182,3 +182,7 @@ class NvidiaContainerToolkit(Task):
             job=False,
         )
         yield Service("containerd", restart_after=("/etc/containerd/config.toml", _DROP_IN))
+
+
+def _docker_runtime(host: TestinfraHost) -> object:
+    return json.loads(host.file(DAEMON_JSON).content_string)["runtimes"]["nvidia"]["path"]

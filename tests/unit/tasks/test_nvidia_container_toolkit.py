@@ -170,3 +170,17 @@ def test_what_takes_a_gpu_is_asked_only_where_there_is_one() -> None:
         "the toolkit finds the GPUs",
         "there is a CDI specification",
     ]
+
+
+@pytest.mark.parametrize(
+    ("daemon", "right"),
+    [
+        ('{"runtimes": {"nvidia": {"path": "nvidia-container-runtime", "args": []}}}', True),
+        ('{"runtimes": {"nvidia": {"path": "/opt/other"}}}', False),
+    ],
+)
+def test_dockers_runtime_is_read_from_its_configuration(daemon: str, right: bool) -> None:
+    host: Any = type("Host", (), {"file": lambda self, path: type("File", (), {"content_string": daemon})})()
+    checks = NvidiaContainerToolkit().checks(host, System(os=by_name("al2023")))
+    [check] = [check for check in checks if check.title == "Docker knows the runtime nvidia"]
+    assert (check.found() == check.expected) is right
