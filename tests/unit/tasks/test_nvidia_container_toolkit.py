@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -180,7 +181,7 @@ def test_what_takes_a_gpu_is_asked_only_where_there_is_one() -> None:
     ],
 )
 def test_dockers_runtime_is_read_from_its_configuration(daemon: str, right: bool) -> None:
-    host: Any = type("Host", (), {"file": lambda self, path: type("File", (), {"content_string": daemon})})()
+    host: Any = SimpleNamespace(file=lambda _path: SimpleNamespace(content_string=daemon))
     checks = NvidiaContainerToolkit().checks(host, System(os=by_name("al2023")))
     [check] = [check for check in checks if check.title == "Docker knows the runtime nvidia"]
     assert (check.found() == check.expected) is right
