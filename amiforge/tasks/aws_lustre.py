@@ -94,9 +94,9 @@ class AwsLustre(Task):
         """Give the client with modules for the default kernel, LNet loaded at boot, and the mounts."""
         if system.os.packages.name == "apt":
             yield from self._ubuntu(system.default_kernel)
-        elif system.os.name == "amzn2":
-            yield topic("lustre", system)
-        if system.os.packages.name != "apt":
+        else:
+            if system.os.name == "amzn2":
+                yield topic("lustre", system)
             yield Packages(("lustre-client",))
         yield KernelModule("lnet", load_at_boot=True)
         lines = "".join(mount.line() for mount in self.mounts)
