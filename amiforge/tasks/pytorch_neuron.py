@@ -118,8 +118,8 @@ class PytorchNeuron(Task):
         )
         yield Directory(self.venv, owner=owner, group=owner)
         # What its users install later comes from the same places.
-        index = f"[global]\nextra-index-url = {_INDEX}\n"
-        yield File(f"{self.venv}/pip.conf", index, owner=owner, group=owner)
+        indexes = f"index-url = {system.mirrored(_PYPI)}\nextra-index-url = {system.mirrored(_INDEX)}\n"
+        yield File(f"{self.venv}/pip.conf", f"[global]\n{indexes}", owner=owner, group=owner)
 
     def software(self, system: System) -> Iterator[Software]:
         """Give both packages."""
