@@ -27,11 +27,14 @@ _FINGERPRINT = "FB5DB77FD5C118B80511ADA8A6310ACC4672475C"
 _KEY = f"https://keyserver.ubuntu.com/pks/lookup?op=get&search=0x{_FINGERPRINT}"
 
 _WORKSPACE = "/var/cache/amiforge/aws-cli"
-_INSTALLED = 'link=$(readlink /usr/local/aws-cli/v2/current) && printf "%s\\n" "${link##*/}"'
+_INSTALLED = r"""
+[ -x /usr/local/bin/aws ] && link=$(readlink /usr/local/aws-cli/v2/current) && printf '%s\n' "${link##*/}"
+"""
 
-# An update leaves the earlier version beside the new one, a quarter of a gigabyte each.
+# The installer skips a version that is there in part, and leaves the earlier one beside the new one, a quarter of a
+# gigabyte each.
 _INSTALL = r"""
-"$1/aws/install" --update || exit
+rm -rf -- "/usr/local/aws-cli/v2/$2" && "$1/aws/install" --update || exit
 for tree in /usr/local/aws-cli/v2/*; do
   case ${tree##*/} in current|"$2") ;; *) rm -rf -- "$tree" || exit ;; esac
 done

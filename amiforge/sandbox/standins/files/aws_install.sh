@@ -19,11 +19,11 @@ if [ -e "$versions/current" ] && [ -z "$update" ]; then
 fi
 if [ -d "$versions/@VERSION@" ]; then
     echo "Found same AWS CLI version: $versions/@VERSION@. Skipping install."
-else
-    mkdir -p "$versions/@VERSION@/bin" && cp -R "$here/dist" "$versions/@VERSION@/dist" || exit
-    ln -s ../dist/aws "$versions/@VERSION@/bin/aws"
-    ln -s ../dist/aws_completer "$versions/@VERSION@/bin/aws_completer"
+    exit 0
 fi
+mkdir -p "$versions/@VERSION@/bin" && cp -R "$here/dist" "$versions/@VERSION@/dist" || exit
+ln -s ../dist/aws "$versions/@VERSION@/bin/aws"
+ln -s ../dist/aws_completer "$versions/@VERSION@/bin/aws_completer"
 ln -sfn "$versions/@VERSION@" "$versions/current"
 mkdir -p "$bin" || exit
 ln -sfn "$versions/current/bin/aws" "$bin/aws"
