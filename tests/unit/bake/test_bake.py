@@ -89,7 +89,7 @@ def test_the_manifest_says_what_was_made_of_what_and_how_it_went(bench: Bench) -
     written = Manifest.model_validate_json((bench.run_folder / "manifest.json").read_text())
     assert written == manifest
     assert written.source.ami == bench.cloud.source
-    assert written.image_name == f"amiforge-empty-{written.run}"
+    assert written.image_name == f"amiforge-empty-al2023-x86_64-{written.run}"
     assert written.versions.packages == {"jq": "1.7-1"}
     assert {check.title: check.outcome for check in written.verification.checks}["the machine id is new"] == "passed"
     assert [step.name for step in written.steps][:2] == ["resolve source image", "check names and subnets"]
