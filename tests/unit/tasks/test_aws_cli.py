@@ -60,9 +60,11 @@ def test_software_says_the_version_and_whose_option_it_is() -> None:
 @pytest.mark.shell
 @pytest.mark.subprocesses
 @pytest.mark.parametrize(
-    ("installer", "left"), [("true", ["2.36.11", "current"]), ("false", ["2.33.5", "2.36.11", "current"])]
+    ("installer", "left"), [("mkdir v2/2.36.11", ["2.36.11", "current"]), ("false", ["2.33.5", "current"])]
 )
-def test_earlier_versions_go_once_the_new_one_is_there(tmp_path: Path, installer: str, left: list[str]) -> None:
+def test_a_version_is_installed_anew_and_earlier_ones_go_once_it_is_there(
+    tmp_path: Path, installer: str, left: list[str]
+) -> None:
     trees = tmp_path / "v2"
     for version in ("2.33.5", "2.36.11"):
         (trees / version).mkdir(parents=True)
@@ -71,6 +73,6 @@ def test_earlier_versions_go_once_the_new_one_is_there(tmp_path: Path, installer
     (tmp_path / "aws/install").write_text(f"#!/bin/sh\n{installer}\n")
     (tmp_path / "aws/install").chmod(0o755)
     text = aws_cli._INSTALL.replace("/usr/local/aws-cli/v2", str(trees))
-    done: Any = subprocess.run(["sh", "-c", text, "sh", str(tmp_path), "2.36.11"], check=False)
-    assert (done.returncode == 0) is (installer == "true")
+    done: Any = subprocess.run(["sh", "-c", text, "sh", str(tmp_path), "2.36.11"], cwd=tmp_path, check=False)
+    assert (done.returncode == 0) is (installer != "false")
     assert sorted(path.name for path in trees.iterdir()) == left
