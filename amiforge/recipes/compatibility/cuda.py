@@ -34,9 +34,8 @@ def _driver_too_old(facts: Facts) -> Iterator[Conflict]:
 
 
 def _gpu_without_code(facts: Facts) -> Iterator[Conflict]:
-    cuda = facts.task(NvidiaCuda)
-    for family in facts.families if cuda else ():
-        if cuda and family.compute and not compiles(cuda.version, family.compute):
+    for cuda, family in facts.with_families(NvidiaCuda):
+        if family.compute and not compiles(cuda.version, family.compute):
             yield Conflict(
                 f"CUDA {cuda.version} and {family.name}: it makes no code for {family.device}, which is"
                 f" sm_{family.compute}",
@@ -119,10 +118,10 @@ def _dcgm_of_other_cuda(facts: Facts) -> Iterator[Conflict]:
             f" {_BRANCH[dcgm.cuda]} or newer",
             "--set nvidia_dcgm.cuda=12",
         )
-    for family in facts.families if dcgm else ():
-        if dcgm and family.compute and not compiles(f"{dcgm.cuda}.9", family.compute):
+    for each, family in facts.with_families(NvidiaDcgm):
+        if family.compute and not compiles(f"{each.cuda}.9", family.compute):
             yield Conflict(
-                f"DCGM for CUDA {dcgm.cuda} and {family.name}: its diagnostics have no code for {family.device}",
+                f"DCGM for CUDA {each.cuda} and {family.name}: its diagnostics have no code for {family.device}",
                 f"--set nvidia_dcgm.cuda=12, or an image without {family.name}",
             )
 

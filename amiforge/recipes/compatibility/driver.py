@@ -18,9 +18,8 @@ _BRANCHES_END = {535: "2026-06", 580: "2028-06", 595: "2027-03", 610: "2026-08"}
 
 
 def _gpu_unknown_to_driver(facts: Facts) -> Iterator[Conflict]:
-    driver = facts.task(NvidiaDriver)
-    for family in facts.families if driver else ():
-        if driver and numbers(driver.version) < numbers(family.oldest_driver):
+    for driver, family in facts.with_families(NvidiaDriver):
+        if numbers(driver.version) < numbers(family.oldest_driver):
             yield Conflict(
                 f"NVIDIA driver {driver.version} and {family.name}: the driver does not know {family.device}, which"
                 f" came with {family.oldest_driver}",
@@ -29,9 +28,8 @@ def _gpu_unknown_to_driver(facts: Facts) -> Iterator[Conflict]:
 
 
 def _gpu_left_behind(facts: Facts) -> Iterator[Conflict]:
-    driver = facts.task(NvidiaDriver)
-    for family in facts.families if driver else ():
-        if driver and family.last_branch and numbers(driver.version)[0] > family.last_branch:
+    for driver, family in facts.with_families(NvidiaDriver):
+        if family.last_branch and numbers(driver.version)[0] > family.last_branch:
             yield Conflict(
                 f"NVIDIA driver {driver.version} and {family.name}: {family.device} is supported up to branch"
                 f" {family.last_branch}",
@@ -40,31 +38,28 @@ def _gpu_left_behind(facts: Facts) -> Iterator[Conflict]:
 
 
 def _flavour(facts: Facts) -> Iterator[Conflict]:
-    driver = facts.task(NvidiaDriver)
-    for family in facts.families if driver else ():
-        if driver and family.compute and driver.kernel_modules not in family.kernel_modules:
+    for driver, family in facts.with_families(NvidiaDriver):
+        if family.compute and driver.kernel_modules not in family.kernel_modules:
             wanted = " or ".join(family.kernel_modules)
+            change = "" if wanted == "grid" else f"--set nvidia_driver.kernel_modules={wanted}, or "
             yield Conflict(
                 f"{driver.kernel_modules} kernel modules and {family.name}: on {family.device} they install, and never"
                 f" bind to the GPU; it takes {wanted} ones",
-                "an image without " + family.name
-                if wanted == "grid"
-                else f"--set nvidia_driver.kernel_modules={wanted}, or an image without {family.name}",
+                f"{change}an image without {family.name}",
             )
 
 
 def _companion_missing(facts: Facts) -> Iterator[Conflict]:
-    driver = facts.task(NvidiaDriver)
-    for family in facts.families if driver else ():
+    for driver, family in facts.with_families(NvidiaDriver):
         for option, title, wanted, there in (
-            ("fabric_manager", "fabric manager", family.fabric_manager, driver and driver.fabric_manager),
-            ("nvlsm", "the NVLink subnet manager", family.nvlsm, driver and driver.nvlsm),
-            ("imex", "IMEX", family.imex, driver and driver.imex),
+            ("fabric_manager", "fabric manager", family.fabric_manager, driver.fabric_manager),
+            ("nvlsm", "the NVLink subnet manager", family.nvlsm, driver.nvlsm),
+            ("imex", "IMEX", family.imex, driver.imex),
         ):
             if wanted and not there:
                 yield Conflict(
-                    f"nvidia_driver without {title} and {family.name}: the GPUs of an {family.device} instance do not"
-                    " work together without it",
+                    f"nvidia_driver without {title} and {family.name}: GPUs of {family.device} instances do not work"
+                    " together without it",
                     f"--set nvidia_driver.{option}=true",
                 )
 

@@ -48,6 +48,12 @@ class Facts:
         """Give the task of a kind, if the recipe has it."""
         return next((task for task in self.tasks if isinstance(task, kind)), None)
 
+    def with_families(self, kind: type[Kind]) -> Iterator[tuple[Kind, Family]]:
+        """Give the task of a kind with every family that the recipe is for, if it has that task."""
+        task = self.task(kind)
+        if task:
+            yield from ((task, family) for family in self.families)
+
     @property
     def families(self) -> tuple[Family, ...]:
         """The families of the instances, those of which something is known."""
