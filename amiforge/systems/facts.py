@@ -9,8 +9,8 @@ from amiforge.systems.system import Arch, System
 #: Kernel modules that not every kernel has, and by which something is decided.
 MODULES = ("tcp_bbr", "sch_fq")
 
-#: Sets `default` to the release of the kernel that the next boot takes: what grubby says, else the link of the boot menu,
-#: else the newest one in /boot; empty when there is none.
+#: Sets `default` to the release of the kernel that the next boot takes: what grubby says, else the link of the boot
+#: menu, else the newest one in /boot; empty when there is none.
 DEFAULT_KERNEL = r"""
 default=$(grubby --default-kernel 2>/dev/null) || default=$(readlink /boot/vmlinuz) ||
   default=$(printf '%s\n' /boot/vmlinuz-* | sort -V | tail -n 1)
