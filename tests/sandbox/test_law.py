@@ -46,10 +46,15 @@ class Drift:
 
     damage: str
     named: dict[str, list[str]]
+    beforehand: bool = False  # whether another task made this one's wishes true before it came
 
 
 _UNHELD = {"hold of linux-aws*, linux-image-*, linux-headers-*, linux-modules-*": ["linux-aws*"]}
+_OFI = "/etc/ld.so.conf.d/090_amiforge_ofi_nccl.conf"
 _VENV = "/opt/aws_neuronx_venv_pytorch"
+
+#: Options where a task's defaults leave it little to do.
+OPTIONS = {name: {"aws_ofi_nccl": {"version": "1.21.1"}} for name in PLAIN if name != "amzn2"}
 
 #: One drift for each task; by operating system where it differs.
 DRIFTS: dict[str, Drift | dict[str, Drift]] = {
@@ -78,14 +83,15 @@ DRIFTS: dict[str, Drift | dict[str, Drift]] = {
     "aws_efa": Drift(
         "sed -i '1s/: .*/: 1.0.0/' /opt/amazon/efa_installed_packages", {"install EFA installer": ["version"]}
     ),
-    "nvidia_nccl": Drift("echo /nowhere >/etc/nccl.conf", {"file /etc/nccl.conf": ["content"]}),
-    "aws_ofi_nccl": Drift(
-        "chmod 600 /etc/ld.so.conf.d/090_aws-ofi-nccl.conf", {"file /etc/ld.so.conf.d/090_aws-ofi-nccl.conf": ["mode"]}
-    ),
+    "nvidia_nccl": Drift("rm -r /opt/nccl-tests", {"install nccl-tests": ["version"]}),
+    "aws_ofi_nccl": {
+        "amzn2": Drift(f"touch {_OFI}", {f"file {_OFI}": ["type"]}, beforehand=True),
+        **{os: Drift(f"chmod 600 {_OFI}", {f"file {_OFI}": ["mode"]}) for os in PLAIN if os != "amzn2"},
+    },
     "aws_lustre": Drift("rm /etc/modules-load.d/amiforge-lnet.conf", {"kernel module lnet": ["load_at_boot"]}),
     "nvidia_enroot_pyxis": Drift(
         "sed -i /plugstack.conf.d/d /opt/slurm/etc/plugstack.conf",
-        {"run load pyxis by /opt/slurm/etc/plugstack.conf": ["proof"]},
+        {"run load pyxis by /opt/slurm/etc/plugstack.conf": ["done"]},
     ),
     "neuron_driver": Drift("chmod 600 /etc/profile.d/neuron.sh", {"file /etc/profile.d/neuron.sh": ["mode"]}),
     "pytorch_neuron": {
@@ -113,11 +119,11 @@ class Machine:
 
     def breaches(self, task: Task) -> Iterator[str]:
         """Put a task under the law, and name each place where it breaks it."""
-        if not self.pending(task):
+        drift = drift_of(task.name(), self.recipe.source.os)
+        if not self.pending(task) and not drift.beforehand:
             yield "there is nothing to do on a machine without it"
         self.changed(task)
         yield from self._at_rest("applied", task)
-        drift = drift_of(task.name(), self.recipe.source.os)
         if damage := self.host.run(drift.damage).stderr.decode().strip():
             yield f"its drift does not work: {damage}"
         if (found := self.pending(task)) != drift.named:
@@ -146,7 +152,8 @@ def supported(name: str) -> list[str]:
 
 def law(source: SourceImage, names: list[str]) -> Recipe:
     """Give the recipe of some tasks on a source image, with the versions that its operating system has."""
-    tasks = tuple(registry.find(name)() for name in names)
+    options = OPTIONS.get(source.os, {})
+    tasks = tuple(registry.find(name).model_validate(options.get(name, {})) for name in names)
     recipe = Recipe(name="law", description="every task there is", source=source, tasks=tasks)
     implied = version_sets.implied(source.os)
     return recipe.with_versions(implied.name) if implied else recipe
