@@ -49,8 +49,10 @@ RELEASES = {
 }
 
 
-# How packages of the installer's record are asked for and removed. Dependencies are left alone, since what depends on
-# the RDMA libraries, such as the NVLink subnet manager, would go as well; the installation that follows fulfils them.
+# How packages of the installer's record are asked for and go, in the folder of an installer. Those that others need, as
+# the NVLink subnet manager needs the RDMA libraries, must not take the others along. dnf and yum go on while a dependency
+# is missing, and the installation that follows fulfils it. apt does nothing then, so there such packages stay, in the
+# version that the installer carries.
 _RPM = """
 is_installed() { rpm -q --quiet -- "$1"; }
 remove() { rpm -e --nodeps -- "$@"; }
@@ -59,7 +61,14 @@ _DEB = r"""
 is_installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' -- "${1%%_*}" 2>/dev/null)" = installed ]; }
 remove() {
   for package do shift; set -- "$@" "${package%%_*}"; done
-  dpkg --purge --force-depends -- "$@"
+  dpkg --purge -- "$@" && return
+  carried=DEBS/UBUNTU$(. /etc/os-release && printf %s "$VERSION_ID" | tr -d .)/$(uname -m)
+  for package do
+    shift
+    if is_installed "$package"; then set -- "$@" $(find "$carried" -name "${package}_*.deb"); fi
+  done
+  echo 'what other packages need is put to the version of this installer'
+  dpkg -i -- "$@"
 }
 """
 
