@@ -27,13 +27,25 @@ case $(modinfo -k "$default" -F license nvidia) in *GPL*) flavour=open ;; *) fla
 printf '%s %s\n' "$version" "$flavour"
 """
 
-_IS_BUILT = f"""
-[ "$({_MODULE})" = "$1" ]
+#: Defines `built_on_driver`, which prints DKMS modules, `name/version`, that are compiled against the driver's.
+BUILT_ON_DRIVER = r"""
+built_on_driver() {
+  for tree in /var/lib/dkms/efa-nv-peermem/* /var/lib/dkms/gdrdrv/* /var/lib/dkms/nvidia-fs/*; do
+    [ ! -d "$tree" ] || [ -L "$tree" ] || printf '%s\n' "${tree#/var/lib/dkms/}"
+  done
+}
+"""
+
+_IS_BUILT = rf"""
+{DEFAULT_KERNEL}
+{BUILT_ON_DRIVER}
+[ "$({_MODULE})" = "$1" ] || exit
+for module in $(built_on_driver); do [ -d "/var/lib/dkms/$module/$default" ] || exit; done
 """
 
 _BUILD = rf"""
 {DEFAULT_KERNEL}
-exec dkms install -m nvidia -v "$1" -k "$default"
+dkms install -m nvidia -v "$1" -k "$default" && exec dkms autoinstall -k "$default"
 """
 
 # A module has to be built by the compiler that built the kernel, at least in its first number (NVIDIA's installer
@@ -63,7 +75,7 @@ exec "$1" -y install "$2$major"
 _RUN = rf"""
 {_COMPILER}
 if CC=$(compiler); then export CC; else unset CC; fi
-exec sh "$1" --silent --dkms --disable-nouveau "-m=$2" "--kernel-name=$default"
+sh "$1" --silent --dkms --disable-nouveau "-m=$2" "--kernel-name=$default" && exec dkms autoinstall -k "$default"
 """
 
 
@@ -78,7 +90,7 @@ def build_tools(system: System) -> Iterator[Resource]:
 
 
 def built(version: str, flavour: Flavour) -> Run:
-    """Give the wish that the installed packages' modules are there for the kernel that the image boots."""
+    """Give the wish that the installed packages' modules, and those built on them, are there for the next kernel."""
     return Run(
         f"build nvidia {version} for the default kernel",
         script(_BUILD, version, summary=f"dkms install nvidia/{version} for the default kernel"),

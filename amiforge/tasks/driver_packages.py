@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from amiforge.shell import Command, script
+from amiforge.tasks.driver_module import BUILT_ON_DRIVER
 from amiforge.tasks.stray_packages import CLEAR, functions, stray_packages
 
 if TYPE_CHECKING:
@@ -189,6 +190,10 @@ for module in $(in_dkms); do
   dkms remove -m "${{module%/*}}" -v "${{module#*/}}" --all || :
   rm -rf -- "/var/lib/dkms/$module" "/usr/src/${{module%/*}}-${{module#*/}}"
 done
+set +f
+for module in $(built_on_driver); do
+  dkms remove -m "${{module%/*}}" -v "${{module#*/}}" --all && dkms add -m "${{module%/*}}" -v "${{module#*/}}" || :
+done
 if [ -n "$(at_boot)" ]; then
   for unit in nvidia-kmod-load nvidia-driver-resolve nvidia-setup nvidia-package-install; do
     systemctl disable -q "$unit.service" 2>/dev/null || :
@@ -217,6 +222,8 @@ class Foreign:
 def foreign(system: System, version: str, wanted: DriverPackages | None) -> Foreign:
     """Tell what does not belong to a driver that comes as these packages, or from the .run file where that is None.
 
+    What was compiled against another driver is forgotten with it, and built anew on this one.
+
     Two drivers in one image have been shipped (awslabs/amazon-eks-ami, change 2819): packages do not know of an
     installation by the .run file, nor of what its DKMS tree would build over theirs.
     """
@@ -224,7 +231,7 @@ def foreign(system: System, version: str, wanted: DriverPackages | None) -> Fore
     driver = _RPM if rpm else _DEB
     same = (*_FABRIC, *(driver if wanted else ()), *(() if rpm else _PINNING))
     never = (wanted.other_flavour,) if wanted else driver
-    text = functions(system) + _BESIDE
+    text = functions(system) + _BESIDE + BUILT_ON_DRIVER
     args = version, " ".join(same), " ".join(never), "yes" if wanted else ""
     return Foreign(
         none=script(text + _NONE, *args),

@@ -284,7 +284,7 @@ def test_on_ubuntu_a_driver_of_the_archive_and_an_older_pin_are_purged(tmp_path:
 def test_what_dkms_or_a_unit_at_boot_would_put_over_the_driver_goes(tmp_path: Path) -> None:
     there = system("al2023")
     others = foreign(there, "580.159.03", driver_packages(there, "580.159.03", "open"))
-    theirs = "dkms/nvidia/580.105.08 src/nvidia-580.105.08 dkms-archive/nvidia-open opt/pb"
+    theirs = "dkms/gdrdrv/2.5.2 dkms/nvidia/580.105.08 src/nvidia-580.105.08 dkms-archive/nvidia-open opt/pb"
     for kept in f"{theirs} dkms/nvidia/580.159.03 dkms-archive/neuron opt/nvlsm".split():
         (tmp_path / kept).mkdir(parents=True)
     moved = {"_var_lib_dkms": f"{tmp_path}/dkms", "_opt_nvidia": f"{tmp_path}/opt", "_usr_src": f"{tmp_path}/src"}
@@ -293,9 +293,10 @@ def test_what_dkms_or_a_unit_at_boot_would_put_over_the_driver_goes(tmp_path: Pa
     assert run(others.clear, tmp_path, programs, **moved).returncode == 0
     assert run(others.none, tmp_path, programs, **moved).returncode == 0
     left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob("*/*") if path.parent.name != "bin")
-    assert left == ["dkms-archive/neuron", "dkms/nvidia", "opt/nvlsm"]
+    assert left == ["dkms-archive/neuron", "dkms/gdrdrv", "dkms/nvidia", "opt/nvlsm"]
     log = (tmp_path / "log").read_text()
     assert "dkms remove -m nvidia -v 580.105.08 --all" in log
+    assert "dkms remove -m gdrdrv -v 2.5.2 --all\ndkms add -m gdrdrv -v 2.5.2\n" in log
     assert "systemctl disable -q nvidia-kmod-load.service" in log
 
 
@@ -316,25 +317,27 @@ def test_an_installation_by_the_run_file_goes_only_where_packages_come(tmp_path:
 
 @pytest.mark.shell
 @pytest.mark.parametrize(
-    ("version", "licence", "done"),
+    ("version", "licence", "dependent", "done"),
     [
-        ("580.159.03", "Dual MIT/GPL", True),
-        ("580.159.03", "NVIDIA", False),
-        ("580.105.08", "Dual MIT/GPL", False),
+        ("580.159.03", "Dual MIT/GPL", "6.12.110", True),
+        ("580.159.03", "Dual MIT/GPL", "6.12.103", False),
+        ("580.159.03", "NVIDIA", "6.12.110", False),
+        ("580.105.08", "Dual MIT/GPL", "6.12.110", False),
     ],
 )
-def test_modules_are_built_when_version_and_flavour_of_the_next_kernels_are_right(
-    tmp_path: Path, version: str, licence: str, done: bool
+def test_modules_are_built_when_the_next_kernels_are_right_and_so_is_what_is_built_on_them(
+    tmp_path: Path, version: str, licence: str, dependent: str, done: bool
 ) -> None:
     [build] = [
         item.resource
         for item in lay_out([driver("al2023")], system("al2023"))
         if isinstance(item.resource, Run) and "build" in item.resource.name
     ]
+    (tmp_path / "dkms/efa-nv-peermem/1.2.3" / dependent).mkdir(parents=True)
     modinfo = f'[ "$2" = 6.12.110 ] || exit 1; case $4 in version) echo {version} ;; *) echo "{licence}" ;; esac'
     programs = {"modinfo": modinfo, "grubby": "echo /boot/vmlinuz-6.12.110"}
     assert isinstance(build.proof, Command)
-    assert (run(build.proof, tmp_path, programs).returncode == 0) is done
+    assert (run(build.proof, tmp_path, programs, _var_lib_dkms=f"{tmp_path}/dkms").returncode == 0) is done
 
 
 @pytest.mark.shell
