@@ -130,7 +130,8 @@ class Machine:
             yield f"after its drift, a plan names {found}, not {drift.named}"
         if (count := self.changed(task)) != len(drift.named):
             yield f"mending its drift changed {count} resources, not {len(drift.named)}"
-        yield from self._at_rest("mended", task)
+        if found := self.pending(task):
+            yield f"once mended, a plan still names {found}"
         verify(self.host, self.recipe.model_copy(update={"tasks": (task,)}))
 
     def _at_rest(self, when: str, *tasks: Task) -> Iterator[str]:
