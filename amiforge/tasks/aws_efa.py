@@ -50,8 +50,8 @@ RELEASES = {
 
 
 # How packages of the installer's record are asked for and go, in the folder of an installer. Those that others need, as
-# the NVLink subnet manager needs the RDMA libraries, must not take the others along. dnf and yum go on while a dependency
-# is missing, and the installation that follows fulfils it. apt does nothing then, so there such packages stay, in the
+# the NVLink subnet manager needs the RDMA libraries, must not take the others along. dnf and yum go on while something
+# is missing, and the installation that follows brings it. apt does nothing then, so there such packages stay, in the
 # version that the installer carries.
 _RPM = """
 is_installed() { rpm -q --quiet -- "$1"; }
