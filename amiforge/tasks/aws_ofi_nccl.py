@@ -126,8 +126,9 @@ class AwsOfiNccl(Task):
         )
 
     def software(self, system: System) -> Iterator[Software]:
-        """Give the plugin."""
-        yield Software("aws-ofi-nccl", self.version, _SOURCE if self.version else "the EFA installer", "version")
+        """Give the plugin, unless it is the EFA installer's."""
+        if self.version:
+            yield Software("aws-ofi-nccl", self.version, _SOURCE, "version")
 
     def checks(self, host: TestinfraHost, system: System) -> Iterator[Check]:
         """Prove the plugin and that it finds its libraries; with an EFA device also that NCCL takes it."""

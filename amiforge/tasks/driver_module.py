@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from amiforge.resources import Artifact, File, Packages, Run, VendorInstall
 from amiforge.shell import script
 from amiforge.systems.facts import DEFAULT_KERNEL
+from amiforge.tasks.extras import epel
 
 if TYPE_CHECKING:
     from amiforge.engine.resource import Resource
@@ -83,6 +84,7 @@ def build_tools(system: System) -> Iterator[Resource]:
     """Give headers, DKMS, and where the default compiler is not the kernel's, the one that is."""
     if system.kernel:
         yield Packages(system.os.kernel.packages(system.kernel).build)
+    yield from epel(system)
     yield Packages(("dkms",))
     if system.os.name == "amzn2" and system.kernel.startswith("5."):
         yield Packages(("gcc10",))
