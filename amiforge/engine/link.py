@@ -39,6 +39,11 @@ if [ -d /run/systemd/system ]; then systemd-run --quiet --on-active=1 systemctl 
 else (sleep 1; reboot) </dev/null >/dev/null 2>&1 & fi
 """
 
+# `is-system-running --wait` is missing in Amazon Linux 2's systemd.
+_BOOTED = """
+while case $(systemctl is-system-running 2>/dev/null) in initializing|starting) ;; *) false ;; esac; do sleep 0.2; done
+"""
+
 
 class Link:
     """The connection to a host during an apply. Use as a context manager; `system` is known inside."""
@@ -146,7 +151,7 @@ class Link:
 
     def _settle(self) -> None:
         """Wait until the service manager has finished booting, and the link has lasted a moment longer."""
-        self.host.run("systemctl is-system-running --wait", timeout=self.settings.settle)
+        self.host.run(_BOOTED, timeout=self.settings.settle)
         time.sleep(_STEADY)
         self.host.run(":")
 
