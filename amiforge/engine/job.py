@@ -13,7 +13,8 @@ from amiforge.shell import PRELUDE, script
 JOBS = "/run/amiforge/jobs"
 
 # Starting is idempotent: whoever makes the folder starts the job, everybody else finds it started. The runner is
-# a unit of its own, or at least a session of its own, so nothing that happens to this shell reaches it.
+# a unit of its own, or at least a session of its own, so nothing that happens to this shell reaches it. A unit of a
+# runner that was killed is forgotten where systemd-run can say so, which it learned in version 236.
 _START = rf"""
 umask 077
 mkdir -p {JOBS} || exit
@@ -28,7 +29,8 @@ echo $? >"$job/status.new" && mv -- "$job/status.new" "$job/status"
 RUN
 : >"$job/log"
 if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null; then
-  systemd-run --quiet --collect --unit="amiforge-job-$1" --description="amiforge job" sh -- "$job/run" "$job" || exit
+  systemd-run --help | grep -q -e --collect && collect=--collect || collect=
+  systemd-run --quiet $collect --unit="amiforge-job-$1" --description="amiforge job" sh -- "$job/run" "$job" || exit
 else
   setsid sh -- "$job/run" "$job" </dev/null >/dev/null 2>&1 &
 fi
