@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from amiforge import recipes
 from amiforge.ec2.resolve import resolve
 from amiforge.ec2.session import Clients, open_clients
 from amiforge.ec2.source_image import (
@@ -90,3 +91,9 @@ def test_parameter_and_name_mean_the_same_image(title: str, clients: Clients) ->
 def test_every_source_image_of_the_sandbox_is_one_that_a_bake_can_start_from(clients: Clients) -> None:
     found = {resolve(clients, source).name for source in SOURCES.values()}
     assert {image.name for image in read_catalog().images} == found
+
+
+def test_every_source_image_of_a_recipe_is_among_those_that_boot_here() -> None:
+    known = {(source.parameter, source.name) for source in SOURCES.values()}
+    sources = [source for name in recipes.names() for source in recipes.find(name).sources]
+    assert {(each.parameter, each.name) for each in sources if each.architecture == "x86_64"} <= known
