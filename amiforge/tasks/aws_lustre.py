@@ -11,7 +11,7 @@ from pydantic import Field
 
 from amiforge.resources import Block, KernelModule, Packages, Repository, Run
 from amiforge.shell import script
-from amiforge.tasks.extras import topic
+from amiforge.tasks.parts.extras import topic
 from amiforge.tasks.task import Check, Options, Software, Task
 
 if TYPE_CHECKING:

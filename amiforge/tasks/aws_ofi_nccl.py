@@ -10,10 +10,10 @@ from pydantic import Field
 from amiforge.errors import RecipeError
 from amiforge.resources import Archive, Artifact, File, Packages, Run, VendorInstall
 from amiforge.shell import script
-from amiforge.tasks.compile_jobs import JOBS
-from amiforge.tasks.library_path import library_path
+from amiforge.tasks.parts.compile_jobs import JOBS
+from amiforge.tasks.parts.library_path import library_path
+from amiforge.tasks.parts.printed import printed, status
 from amiforge.tasks.platform import EVERYWHERE
-from amiforge.tasks.printed import printed, status
 from amiforge.tasks.task import Check, Software, Task
 
 if TYPE_CHECKING:

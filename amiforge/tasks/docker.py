@@ -21,8 +21,8 @@ from amiforge.resources import (
     VendorInstall,
 )
 from amiforge.shell import argv
-from amiforge.tasks.extras import topic
-from amiforge.tasks.installed import installed_version
+from amiforge.tasks.parts.extras import topic
+from amiforge.tasks.parts.installed import installed_version
 from amiforge.tasks.task import Check, Software, Task
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from amiforge.errors import RecipeError
 from amiforge.resources import File, PackageHold, Packages, Repository, Run, VendorInstall
 from amiforge.shell import argv, script
 from amiforge.systems.package_manager import PackageVersion
-from amiforge.tasks.extras import epel
+from amiforge.tasks.parts.extras import epel
 from amiforge.tasks.platform import platforms
 from amiforge.tasks.task import Check, Software, Task
 

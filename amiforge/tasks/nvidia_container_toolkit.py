@@ -13,8 +13,9 @@ from pydantic import AfterValidator, Field
 from amiforge.resources import File, JsonKeys, PackageHold, Packages, Repository, Run, Service
 from amiforge.shell import argv, script
 from amiforge.tasks.docker import DAEMON_JSON
-from amiforge.tasks.gpu_service import skipped_without
-from amiforge.tasks.installed import installed_version
+from amiforge.tasks.parts.gpu_service import skipped_without
+from amiforge.tasks.parts.installed import installed_version
+from amiforge.tasks.parts.pci import NVIDIA
 from amiforge.tasks.task import Check, Software, Task
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from amiforge.engine.resource import Resource
     from amiforge.systems.system import System
 
-_NVIDIA = "10de"
 _PACKAGES = (
     "nvidia-container-toolkit",
     "nvidia-container-toolkit-base",
@@ -134,10 +134,10 @@ class NvidiaContainerToolkit(Task):
             lambda: host.run("systemctl is-failed nvidia-cdi-refresh").rc == 0,
         )
         yield Check(
-            "the toolkit finds the GPUs", 0, lambda: host.run("sudo nvidia-container-cli info").rc, device=_NVIDIA
+            "the toolkit finds the GPUs", 0, lambda: host.run("sudo nvidia-container-cli info").rc, device=NVIDIA
         )
         yield Check(
-            "there is a CDI specification", True, lambda: host.file("/var/run/cdi/nvidia.yaml").exists, device=_NVIDIA
+            "there is a CDI specification", True, lambda: host.file("/var/run/cdi/nvidia.yaml").exists, device=NVIDIA
         )
 
     def _repository(self, system: System) -> Repository:

@@ -12,12 +12,13 @@ from pydantic import Field
 from amiforge.errors import RecipeError
 from amiforge.resources import File, PackageHold, Packages, Run
 from amiforge.shell import script
-from amiforge.tasks.cuda_repository import cuda_repository
-from amiforge.tasks.gpu_architectures import release
-from amiforge.tasks.installed import installed_version
-from amiforge.tasks.library_path import library_path
+from amiforge.tasks.parts.cuda_repository import cuda_repository
+from amiforge.tasks.parts.gpu_architectures import release
+from amiforge.tasks.parts.installed import installed_version
+from amiforge.tasks.parts.library_path import library_path
+from amiforge.tasks.parts.pci import NVIDIA
+from amiforge.tasks.parts.printed import printed
 from amiforge.tasks.platform import platforms
-from amiforge.tasks.printed import printed
 from amiforge.tasks.task import Check, Software, Task
 
 if TYPE_CHECKING:
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from amiforge.systems.system import System
 
 Version = Annotated[str, Field(pattern=r"^1[1-9]\.\d{1,2}(\.\d{1,2})?$")]
-
-#: Vendor of NVIDIA's PCI devices, for live checks.
-NVIDIA = "10de"
 
 CUDA = "/usr/local/cuda"
 

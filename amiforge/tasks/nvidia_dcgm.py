@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from amiforge.resources import File, PackageHold, Packages, Service
-from amiforge.tasks.cuda_repository import cuda_repository
-from amiforge.tasks.gpu_service import skipped_without
-from amiforge.tasks.installed import installed_version
-from amiforge.tasks.nvidia_driver import NVIDIA
+from amiforge.tasks.parts.cuda_repository import cuda_repository
+from amiforge.tasks.parts.gpu_service import skipped_without
+from amiforge.tasks.parts.installed import installed_version
+from amiforge.tasks.parts.pci import NVIDIA
+from amiforge.tasks.parts.stray_packages import no_strays, stray_packages
 from amiforge.tasks.platform import platforms
-from amiforge.tasks.stray_packages import no_strays, stray_packages
 from amiforge.tasks.task import Check, Software, Task
 
 if TYPE_CHECKING:

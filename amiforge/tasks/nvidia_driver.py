@@ -18,11 +18,11 @@ from amiforge.resources import (
     Run,
     Service,
 )
-from amiforge.tasks.cuda_repository import cuda_repository
-from amiforge.tasks.driver_checks import boot_checks, live_checks, module_checks, nvlsm_checks, package_checks
-from amiforge.tasks.driver_module import DOWNLOADS, build_tools, built, run_file
-from amiforge.tasks.driver_packages import DriverPackages, Flavour, Foreign, driver_packages, foreign, held
-from amiforge.tasks.gpu_service import skipped_without
+from amiforge.tasks.parts.cuda_repository import cuda_repository
+from amiforge.tasks.parts.driver_checks import boot_checks, live_checks, module_checks, nvlsm_checks, package_checks
+from amiforge.tasks.parts.driver_module import DOWNLOADS, build_tools, built, run_file
+from amiforge.tasks.parts.driver_packages import DriverPackages, Flavour, Foreign, driver_packages, foreign, held
+from amiforge.tasks.parts.gpu_service import skipped_without
 from amiforge.tasks.platform import platforms
 from amiforge.tasks.task import Check, Software, Task
 
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
     from amiforge.engine.resource import Resource
     from amiforge.systems.system import System
-
-#: PCI vendor of NVIDIA's devices.
-NVIDIA = "10de"
 
 _AMZN2 = "https://amazonlinux-2-repos-us-east-1.s3.dualstack.us-east-1.amazonaws.com/2/amzn2-nvidia/latest/$basearch"
 

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from amiforge.resources import Archive, Artifact, Directory, File, Packages, Run, Symlink, Sysctl, VendorInstall
 from amiforge.shell import script
-from amiforge.tasks.extras import epel
-from amiforge.tasks.installed import installed_version
+from amiforge.tasks.parts.extras import epel
+from amiforge.tasks.parts.installed import installed_version
 from amiforge.tasks.platform import EVERYWHERE, platforms
 from amiforge.tasks.task import Check, Software, Task
 

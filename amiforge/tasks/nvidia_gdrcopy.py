@@ -10,10 +10,10 @@ from pydantic import Field
 
 from amiforge.resources import Archive, Artifact, File, Packages, Run, Service, VendorInstall
 from amiforge.shell import script
-from amiforge.tasks.gpu_service import skipped_without
-from amiforge.tasks.nvidia_cuda import NVIDIA
+from amiforge.tasks.parts.gpu_service import skipped_without
+from amiforge.tasks.parts.pci import NVIDIA
+from amiforge.tasks.parts.printed import printed, status
 from amiforge.tasks.platform import platforms
-from amiforge.tasks.printed import printed, status
 from amiforge.tasks.task import Check, Software, Task
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from pydantic import Field
 from amiforge.errors import RecipeError
 from amiforge.resources import Archive, Artifact, File, PackageHold, Packages, Repository, VendorInstall
 from amiforge.shell import script
-from amiforge.tasks.compile_jobs import JOBS
-from amiforge.tasks.cuda_repository import cuda_repository
-from amiforge.tasks.gpu_architectures import architectures, gencode, release
-from amiforge.tasks.library_path import library_path
-from amiforge.tasks.nvidia_cuda import NVIDIA
+from amiforge.tasks.parts.compile_jobs import JOBS
+from amiforge.tasks.parts.cuda_repository import cuda_repository
+from amiforge.tasks.parts.gpu_architectures import architectures, gencode, release
+from amiforge.tasks.parts.library_path import library_path
+from amiforge.tasks.parts.pci import NVIDIA
+from amiforge.tasks.parts.printed import printed, status
 from amiforge.tasks.platform import platforms
-from amiforge.tasks.printed import printed, status
 from amiforge.tasks.task import Check, Software, Task
 
 if TYPE_CHECKING:

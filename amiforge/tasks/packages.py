@@ -10,7 +10,7 @@ from pydantic import Field
 
 from amiforge.resources import File, OnlyKernelHeaders, PackageHold, RebootIfNeeded, Service, Updates
 from amiforge.resources import Packages as PackageSet
-from amiforge.tasks.installed import is_held, is_installed
+from amiforge.tasks.parts.installed import is_held, is_installed
 from amiforge.tasks.task import Check, Software, Task
 
 if TYPE_CHECKING:

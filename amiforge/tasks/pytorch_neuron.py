@@ -11,8 +11,8 @@ from pydantic import Field
 from amiforge.engine.download import Download
 from amiforge.resources import Directory, File, Packages, VendorInstall
 from amiforge.shell import script
-from amiforge.tasks.extras import topic
 from amiforge.tasks.neuron_driver import NEURON
+from amiforge.tasks.parts.extras import topic
 from amiforge.tasks.platform import platforms
 from amiforge.tasks.task import Check, Software, Task
 

@@ -9,12 +9,12 @@ from amiforge.recipes.compatibility.facts import Facts, families, numbers
 from amiforge.recipes.compatibility.rule import Conflict, Rule
 from amiforge.tasks.aws_efa import AwsEfa
 from amiforge.tasks.aws_ofi_nccl import AwsOfiNccl
-from amiforge.tasks.gpu_architectures import compiles, release
 from amiforge.tasks.nvidia_cuda import NvidiaCuda
 from amiforge.tasks.nvidia_dcgm import NvidiaDcgm
 from amiforge.tasks.nvidia_driver import NvidiaDriver
 from amiforge.tasks.nvidia_gdrcopy import NvidiaGdrcopy
 from amiforge.tasks.nvidia_nccl import NvidiaNccl
+from amiforge.tasks.parts.gpu_architectures import compiles, release
 
 #: First driver branch for each major version of CUDA; within one, every minor version works.
 _BRANCH = {11: 450, 12: 525, 13: 580}

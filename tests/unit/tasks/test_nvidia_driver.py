@@ -16,9 +16,9 @@ from amiforge.resources import File, Packages, Repository, Run, VendorInstall
 from amiforge.shell import Command
 from amiforge.systems import by_name
 from amiforge.systems.system import Arch, System
-from amiforge.tasks.driver_checks import _FABRIC, _GPUS, _not_installed
-from amiforge.tasks.driver_packages import driver_packages, foreign
 from amiforge.tasks.nvidia_driver import NvidiaDriver
+from amiforge.tasks.parts.driver_checks import _FABRIC, _GPUS, _not_installed
+from amiforge.tasks.parts.driver_packages import driver_packages, foreign
 
 KERNELS = {
     "al2023": "6.12.110-135.202.amzn2023.x86_64",

@@ -14,8 +14,8 @@ from amiforge.errors import RecipeError
 from amiforge.resources import File, Packages, Repository, VendorInstall
 from amiforge.systems import by_name
 from amiforge.systems.system import System
-from amiforge.tasks.compile_jobs import JOBS
 from amiforge.tasks.nvidia_nccl import NvidiaNccl
+from amiforge.tasks.parts.compile_jobs import JOBS
 
 
 def resources(name: str, **options: object) -> list[Resource]:

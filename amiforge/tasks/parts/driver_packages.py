@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from amiforge.shell import Command, script
-from amiforge.tasks.driver_module import BUILT_ON_DRIVER
-from amiforge.tasks.stray_packages import CLEAR, functions, stray_packages
+from amiforge.tasks.parts.driver_module import BUILT_ON_DRIVER
+from amiforge.tasks.parts.stray_packages import CLEAR, functions, stray_packages
 
 if TYPE_CHECKING:
     from amiforge.systems.system import System

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from amiforge.resources import Artifact, File, Packages, Run, VendorInstall
 from amiforge.shell import script
 from amiforge.systems.facts import DEFAULT_KERNEL
-from amiforge.tasks.extras import epel
+from amiforge.tasks.parts.extras import epel
 
 if TYPE_CHECKING:
     from amiforge.engine.resource import Resource
     from amiforge.systems.system import System
-    from amiforge.tasks.driver_packages import Flavour
+    from amiforge.tasks.parts.driver_packages import Flavour
 
 #: Host and folder of NVIDIA's .run files for data-centre GPUs.
 DOWNLOADS = "us.download.nvidia.com/tesla"

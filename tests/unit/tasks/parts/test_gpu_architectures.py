@@ -6,8 +6,8 @@ import pytest
 
 from amiforge.errors import RecipeError
 from amiforge.systems.system import Arch
-from amiforge.tasks.gpu_architectures import architectures, compiles, gencode
 from amiforge.tasks.instance_family import FAMILIES
+from amiforge.tasks.parts.gpu_architectures import architectures, compiles, gencode
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from amiforge.shell import Command
 from amiforge.systems import SYSTEMS, by_name
 from amiforge.systems.os import Os
 from amiforge.systems.system import System
-from amiforge.tasks.extras import epel, topic
+from amiforge.tasks.parts.extras import epel, topic
 
 FILE = """[amzn2extra-docker]
 enabled = 1

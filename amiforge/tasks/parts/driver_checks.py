@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from amiforge.tasks.installed import installed_version
+from amiforge.tasks.parts.installed import installed_version
+from amiforge.tasks.parts.pci import NVIDIA
 from amiforge.tasks.task import Check
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from amiforge.shell import Command
     from amiforge.systems.system import System
 
-
-_NVIDIA = "10de"
 
 #: PCI devices that fabric manager works for: NVSwitch of A100 and H100, and the bridge that stands before that of B200.
 _NVSWITCH = {"10de:1af1": "P4", "10de:22a3": "P5", "15b3:1021": "P6"}
@@ -90,14 +89,14 @@ def nvlsm_checks(host: TestinfraHost) -> Iterator[Check]:
 def live_checks(host: TestinfraHost, version: str, *, persistence: bool, fabric_manager: bool) -> Iterator[Check]:
     """Prove that the driver answers for every GPU, and that those behind NVSwitch are connected."""
     loaded = f"the loaded driver is {version}"
-    yield Check(loaded, version, lambda: host.check_output("cat /sys/module/nvidia/version"), _NVIDIA)
+    yield Check(loaded, version, lambda: host.check_output("cat /sys/module/nvidia/version"), NVIDIA)
     named = "/proc/driver/nvidia/version names the same"
-    yield Check(named, True, lambda: version in host.check_output("cat /proc/driver/nvidia/version").split(), _NVIDIA)
-    yield Check("nvidia-smi sees every GPU", True, partial(_sees_all, host), _NVIDIA)
+    yield Check(named, True, lambda: version in host.check_output("cat /proc/driver/nvidia/version").split(), NVIDIA)
+    yield Check("nvidia-smi sees every GPU", True, partial(_sees_all, host), NVIDIA)
     if persistence:
         query = "nvidia-smi --query-gpu=persistence_mode --format=csv,noheader"
         kept = "persistence mode is on"
-        yield Check(kept, {"Enabled"}, lambda: set(host.check_output(query).split()), _NVIDIA)
+        yield Check(kept, {"Enabled"}, lambda: set(host.check_output(query).split()), NVIDIA)
     for device, family in _NVSWITCH.items() if fabric_manager else ():
         yield Check(f"fabric manager runs on {family}", True, partial(_runs, host, "nvidia-fabricmanager"), device)
         if device in _REGISTERED:
