@@ -17,9 +17,7 @@ from amiforge.systems.trust import Trust
 RECORDED = "amiforge: recorded sha256:"
 RECORDED_KEY = "amiforge: recorded key:"
 
-_HEADER = (
-    "# What was fetched and is not known otherwise, by address: sha256 of downloads, fingerprints of keys.\n"
-)
+_HEADER = "# What was fetched and is not known otherwise, by address: sha256 of downloads, fingerprints of keys.\n"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FINGERPRINT = re.compile(r"[0-9A-F]{40}")
 

@@ -19,7 +19,7 @@ from amiforge.sandbox.mirror import digests, fingerprints, mirror_address
 from amiforge.settings import EngineSettings
 from amiforge.systems.system import System
 from amiforge.systems.trust import Trust
-from amiforge.tasks.cuda_repository import cuda_repository
+from amiforge.tasks.parts.cuda_repository import cuda_repository
 from amiforge.tasks.task import Task
 from tests.sandbox.cloud import Cloud
 from tests.sandbox.test_mirror_alone import launched
