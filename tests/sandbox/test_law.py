@@ -28,8 +28,6 @@ from amiforge.verify.runner import verify
 from tests.sandbox.bench import Bench, launched
 from tests.sandbox.cloud import Cloud
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(900)]
-
 PLAIN = {
     "al2023": al2023_image(),
     "amzn2": amzn2_image(),
@@ -123,7 +121,7 @@ class Machine:
         if not self.pending(task) and not drift.beforehand:
             yield "there is nothing to do on a machine without it"
         self.changed(task)
-        yield from self._at_rest("applied", task)
+        yield from self.at_rest("applied", task)
         if damage := self.host.run(drift.damage).stderr.decode().strip():
             yield f"its drift does not work: {damage}"
         if (found := self.pending(task)) != drift.named:
@@ -134,16 +132,12 @@ class Machine:
             yield f"once mended, a plan still names {found}"
         verify(self.host, self.recipe.model_copy(update={"tasks": (task,)}))
 
-    def _at_rest(self, when: str, *tasks: Task) -> Iterator[str]:
+    def at_rest(self, when: str, *tasks: Task) -> Iterator[str]:
+        """Name what is not as wanted where nothing should differ."""
         if found := self.pending(*tasks):
             yield f"once {when}, a plan still names {found}"
         if count := self.changed(*tasks):
             yield f"once {when}, an apply still changes {count} resources"
-
-    def agreement(self) -> Iterator[str]:
-        """Name what is not as wanted when all tasks are there, each of which was by itself."""
-        self.changed(*self.recipe.tasks)
-        yield from self._at_rest("applied together", *self.recipe.tasks)
 
 
 def supported(name: str) -> list[str]:
@@ -183,6 +177,8 @@ def heard(title: str, breaches: Iterator[str]) -> list[str]:
     return [f"{title}: {each}" for each in found]
 
 
+@pytest.mark.sandbox
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("alone", ["", *ELSEWHERE])
 @pytest.mark.parametrize("os", PLAIN)
 def test_every_task_is_made_true_once_and_mended_where_it_drifts(
@@ -193,7 +189,7 @@ def test_every_task_is_made_true_once_and_mended_where_it_drifts(
     host = bench.host(tmp_path)
     machine = Machine(bench, host, recipe)
     found = [line for task in recipe.tasks for line in heard(task.name(), machine.breaches(task))]
-    found += heard("all tasks", machine.agreement())
+    found += heard("all tasks", machine.at_rest("applied one after the other", *recipe.tasks))
     host.close()
     assert not found, "\n".join(found)
 
