@@ -9,9 +9,9 @@ from fnmatch import fnmatchcase
 
 from amiforge.errors import FactUnreadable, RecipeError
 from amiforge.shell import Command, display, script
+from amiforge.systems import apt_script
 from amiforge.systems.package_manager import (
     NOT_KNOWN,
-    SEPARATOR,
     Holds,
     PackageVersion,
     RepositoryOptions,
@@ -19,115 +19,6 @@ from amiforge.systems.package_manager import (
     last_line,
     parts,
 )
-
-# apt's lists never go stale by themselves, and a cleaned image has none. A refresh that finds nothing new leaves no
-# trace of its own, so it touches the directory.
-_LISTS = r"""
-fresh() {
-  [ -n "$(find /var/lib/apt/lists -maxdepth 0 -mmin -1440 2>/dev/null)" ] &&
-    ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1
-}
-refresh() {
-  apt-get -o APT::Update::Error-Mode=any update && touch /var/lib/apt/lists
-}
-"""
-
-# Files that somebody edited stay as they are. A transaction that was killed is finished first; what then is still
-# broken, apt complains about itself.
-_TRANSACTION = r"""
-export NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none
-apt() {
-  apt-get -y -o DPkg::Lock::Timeout=600 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"
-}
-dpkg --force-confdef --force-confold --configure -a || :
-"""
-
-# The version that apt wants is the whole one, epoch and revision included; the newest one that fits is taken.
-_INSTALL = rf"""
-{_LISTS}{_TRANSACTION}
-weak=$1 exact=$2; shift 2
-fresh || refresh || exit
-[ -z "$exact" ] || apt-mark unhold $exact >/dev/null || exit
-for wanted do
-  shift
-  case $wanted in *=*)
-    name=${{wanted%%=*}} version=${{wanted#*=}} found=
-    while read -r _ _ candidate _; do
-      case $candidate in "$version"|"$version"-*|*:"$version"|*:"$version"-*) found=$candidate; break ;; esac
-    done <<END
-$(apt-cache madison -- "$name")
-END
-    [ -n "$found" ] || {{ printf 'no repository has version %s of %s\n' "$version" "$name" >&2; exit 100; }}
-    wanted=$name=$found ;;
-  esac
-  set -- "$@" "$wanted"
-done
-apt -o "APT::Install-Recommends=$weak" ${{exact:+--allow-downgrades}} install -- "$@"
-"""
-
-_UPGRADE = rf"""
-{_LISTS}{_TRANSACTION}
-refresh && apt install -- "$@"
-"""
-
-_REMOVE = rf"""
-{_TRANSACTION}
-apt --allow-change-held-packages remove -- "$@"
-"""
-
-# With options only packages that are there count: what an upgrade would newly bring comes along with it.
-_PENDING = r"""
-pending() {
-  simulated=$(apt-get -s dist-upgrade 2>&1) || { printf '%s\n' "$simulated"; return 1; }
-  printf '%s\n' "$simulated" | while IFS=' ' read -r word name old version origins; do
-    [ "$word" = Inst ] || continue
-    case $old in '['*) ;; *) [ $# -eq 0 ] || continue; version=$old ;; esac
-    for option do
-      case $option in
-      security) case $origins in *-security*) ;; *) continue 2 ;; esac ;;
-      exclude=*) case $name in ${option#exclude=}) continue 2 ;; esac ;;
-      esac
-    done
-    printf '%s %s\n' "$name" "${version#(}"
-  done
-}
-"""
-
-_UPDATES_QUERY = rf"""
-{_LISTS}{_PENDING}
-stale='the package lists are older than a day'
-! fresh || stale=
-set -f
-IFS='
-'
-for options do
-  if [ -n "$stale" ]; then
-    printed=$stale status=1
-  else
-    printed=$(pending $options); status=$?
-  fi
-  printf '%s\n{SEPARATOR}%s\n' "$printed" "$status"
-done
-"""
-
-_UPDATE = rf"""
-{_LISTS}{_PENDING}{_TRANSACTION}
-refresh || exit
-if [ $# -eq 0 ]; then apt dist-upgrade; exit; fi
-listed=$(pending "$@") || {{ printf '%s\n' "$listed" >&2; exit 100; }}
-set -- $(printf '%s\n' "$listed" | while read -r name _; do printf '%s\n' "$name"; done)
-[ $# -eq 0 ] || apt install --only-upgrade -- "$@"
-"""
-
-_HOLDS_QUERY = "dpkg-query -W -f='${db:Status-Abbrev}\\t${binary:Package}\\t${Version}\\n' -- \"$@\" 2>/dev/null\n:\n"
-
-# apt-mark takes patterns too, but would hold packages that are not installed.
-_MARK = r"""
-mark=$1; shift
-set -- $(dpkg-query -W -f='${db:Status-Abbrev} ${binary:Package}\n' -- "$@" 2>/dev/null |
-  while read -r state name; do case $state in ?i*) printf '%s\n' "$name" ;; esac; done)
-[ $# -eq 0 ] || exec apt-mark "$mark" -- "$@"
-"""
 
 #: Priorities of apt_preferences(5). 500 is what apt gives by itself; the highest one wins whatever the versions are.
 _USUAL, _PREFERRED, _NEVER = 500, 600, -1
@@ -152,11 +43,9 @@ class Apt:
     )
     installed_query: str = "dpkg-query -W -f='${db:Status-Abbrev}\\t${Package}\\t${Version}\\n' -- \"$@\" 2>&1\n:\n"
     groups_query: str = ""
-    outdated_query: str = (
-        f"{_LISTS}fresh || {{ echo 'the package lists are older than a day'; exit 1; }}\napt-cache policy -- \"$@\"\n"
-    )
-    updates_query: str = _UPDATES_QUERY
-    holds_query: str = _HOLDS_QUERY
+    outdated_query: str = apt_script.OUTDATED_QUERY
+    updates_query: str = apt_script.UPDATES_QUERY
+    holds_query: str = apt_script.HOLDS_QUERY
 
     def read_installed(self, printed: str, names: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
         """Read dpkg-query's answer; a package that is only half configured is not installed."""
@@ -214,32 +103,34 @@ class Apt:
         """Install, with lists no older than a day."""
         specs = [f"{name}={version}" if version else name for name, version in packages]
         exact = " ".join(package.name for package in packages if package.version)
-        return script(_INSTALL, str(weak).lower(), exact, *specs, summary=display(("apt-get", "-y", "install", *specs)))
+        return script(
+            apt_script.INSTALL, str(weak).lower(), exact, *specs, summary=display(("apt-get", "-y", "install", *specs))
+        )
 
     def upgrade(self, names: Sequence[str]) -> Command:
         """Install what is missing, upgrade what is there."""
-        return script(_UPGRADE, *names, summary=display(("apt-get", "-y", "install", *names)))
+        return script(apt_script.UPGRADE, *names, summary=display(("apt-get", "-y", "install", *names)))
 
     def remove(self, names: Sequence[str]) -> Command:
         """Remove, held ones too; configuration files and dependencies that nothing else needs stay."""
-        return script(_REMOVE, *names, summary=display(("apt-get", "-y", "remove", *names)))
+        return script(apt_script.REMOVE, *names, summary=display(("apt-get", "-y", "remove", *names)))
 
     def update(self, options: UpdateOptions) -> Command:
         """Upgrade everything, or what the options leave of it."""
         words = _words(options)
-        return script(_UPDATE, *words, summary=" ".join(("apt-get -y dist-upgrade", *words)))
+        return script(apt_script.UPDATE, *words, summary=" ".join(("apt-get -y dist-upgrade", *words)))
 
     def hold(self, patterns: Sequence[str]) -> Command:
         """Mark as held."""
-        return script(_MARK, "hold", *patterns, summary=display(("apt-mark", "hold", *patterns)))
+        return script(apt_script.MARK, "hold", *patterns, summary=display(("apt-mark", "hold", *patterns)))
 
     def unhold(self, patterns: Sequence[str]) -> Command:
         """Mark as not held."""
-        return script(_MARK, "unhold", *patterns, summary=display(("apt-mark", "unhold", *patterns)))
+        return script(apt_script.MARK, "unhold", *patterns, summary=display(("apt-mark", "unhold", *patterns)))
 
     def refresh(self, repository: str) -> Command:
         """Fetch all package lists: apt forgets those that it does not fetch."""
-        return script(f"{_LISTS}refresh\n", summary="apt-get update")
+        return script(f"{apt_script.LISTS}refresh\n", summary="apt-get update")
 
     def key_path(self, repository: str) -> str:
         """Give the path of an armored key; apt tells the format by the ending."""
