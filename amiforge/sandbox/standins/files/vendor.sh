@@ -18,9 +18,11 @@ efa)
         echo "# Debug packages installed: no"
         echo "# Packages installed:"
         if [ -e /etc/debian_version ] && [ ! -e /etc/system-release ]; then
-            dpkg-query -W -f '${Package}_${Version} ' 'efa*' 'libfabric*' 'openmpi*' libnccl-ofi rdma-core 2>/dev/null || :
+            dpkg-query -W -f '${Package}_${Version} ' 'efa*' 'libfabric*' 'openmpi*' libnccl-ofi rdma-core \
+                'libib*' 'ibverbs*' 'librdmacm*' 'rdmacm*' infiniband-diags 2>/dev/null || :
         else
-            rpm -qa 'efa*' 'openmpi*-aws' libfabric-aws libnccl-ofi rdma-core | tr '\n' ' '
+            rpm -qa 'efa*' 'openmpi*-aws' libfabric-aws libnccl-ofi 'rdma-core*' 'libib*' 'librdmacm*' infiniband-diags |
+                tr '\n' ' '
         fi
         echo
     } >/opt/amazon/efa_installed_packages
