@@ -123,7 +123,7 @@ class NvidiaDriver(Task):
         else:
             yield from run_file(self.version, self.kernel_modules, system)
         if self._has_nvlsm(system):
-            yield from _nvlsm(system)
+            yield from _nvlsm(system, hold=self.hold)
         for unit, enabled in self._services(system).items():
             yield Service(f"{unit}.service", running=None, enabled=enabled)
         if self.hold and wanted and held(system):
@@ -213,11 +213,14 @@ def _source(system: System) -> str:
     )
 
 
-def _nvlsm(system: System) -> Iterator[Resource]:
+def _nvlsm(system: System, *, hold: bool) -> Iterator[Resource]:
     """Give the subnet manager and the modules it works through, which are loaded for it."""
     yield Packages(_NVLSM[system.os.name], weak=False)
     extra = system.os.kernel.packages(system.kernel).modules_extra if system.kernel else ()
     if extra:
         yield Packages(extra)
+    if extra and hold:
+        # They belong to the kernel, which may be held already.
+        yield PackageHold(tuple(f"{package.name}*" for package in extra))
     for module in _NVLSM_MODULES[system.os.name]:
         yield KernelModule(module, load_at_boot=True)
