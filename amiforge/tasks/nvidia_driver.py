@@ -20,8 +20,8 @@ from amiforge.resources import (
 )
 from amiforge.tasks.parts.cuda_repository import cuda_repository
 from amiforge.tasks.parts.driver_checks import boot_checks, live_checks, module_checks, nvlsm_checks, package_checks
-from amiforge.tasks.parts.driver_module import DOWNLOADS, build_tools, built, run_file
-from amiforge.tasks.parts.driver_packages import DriverPackages, Flavour, Foreign, driver_packages, foreign, held
+from amiforge.tasks.parts.driver_module import DOWNLOADS, Flavour, build_tools, built, run_file
+from amiforge.tasks.parts.driver_packages import DriverPackages, Foreign, driver_packages, foreign, held
 from amiforge.tasks.parts.gpu_service import skipped_without
 from amiforge.tasks.platform import platforms
 from amiforge.tasks.task import Check, Software, Task

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from amiforge.resources import Artifact, File, Packages, Run, VendorInstall
 from amiforge.shell import script
@@ -13,7 +13,8 @@ from amiforge.tasks.parts.extras import epel
 if TYPE_CHECKING:
     from amiforge.engine.resource import Resource
     from amiforge.systems.system import System
-    from amiforge.tasks.parts.driver_packages import Flavour
+
+Flavour = Literal["open", "proprietary"]
 
 #: Host and folder of NVIDIA's .run files for data-centre GPUs.
 DOWNLOADS = "us.download.nvidia.com/tesla"

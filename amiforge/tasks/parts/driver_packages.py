@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from amiforge.shell import Command, script
-from amiforge.tasks.parts.driver_module import BUILT_ON_DRIVER
+from amiforge.tasks.parts.driver_module import BUILT_ON_DRIVER, Flavour
 from amiforge.tasks.parts.stray_packages import CLEAR, functions, stray_packages
 
 if TYPE_CHECKING:
     from amiforge.systems.system import System
-
-Flavour = Literal["open", "proprietary"]
 
 #: First branch whose Ubuntu packages do not carry the branch in their names, and the same for fabric manager and IMEX.
 _UNSUFFIXED = 590
