@@ -53,8 +53,9 @@ endif
 demo: venv programs
 	$(BIN)/amiforge bake eks_gpu --sandbox
 
+# Two of the workers boot machines, and mostly wait for them.
 test: venv programs
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 3 --dist loadgroup
 
 test-lowest: $(VENV)-lowest/.ready
 	$(VENV)-lowest/bin/pytest -n 2 tests/unit

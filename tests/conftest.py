@@ -34,17 +34,23 @@ class Unmarked(BaseException):
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what cannot run here, and keep together what one process at a time can do.
 
-    There is one sandbox for all tests. And a test that changes this machine's accounts takes those that a test's sshd
+    There is one sandbox for all tests, and another one for each module that names it in SANDBOX. And a test that changes this machine's accounts takes those that a test's sshd
     laid over them away: a mount on a file ends when the file is replaced.
     """
     reason = sandbox_missing()
     for item in items:
         if item.get_closest_marker("sandbox"):
-            item.add_marker(pytest.mark.xdist_group("sandbox"))
+            item.add_marker(pytest.mark.xdist_group(f"sandbox {sandbox_of(item)}"))
             if reason:
                 item.add_marker(pytest.mark.skip(reason=f"sandbox layer: {reason}"))
         elif "sshd" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("accounts"))
+
+
+def sandbox_of(item: pytest.Item) -> str:
+    """Give the name of the sandbox that a test boots its machines in."""
+    module = item.getparent(pytest.Module)
+    return str(getattr(module.obj, "SANDBOX", "tests")) if module else "tests"
 
 
 def sandbox_missing() -> str:

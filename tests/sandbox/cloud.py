@@ -19,10 +19,10 @@ from amiforge.sandbox.folder import Folder
 PLAIN = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-6.12-x86_64"
 
 
-def test_folder() -> Folder:
-    """Give the folder of the test suite's sandbox: beside the user's, sharing its base roots."""
+def test_folder(name: str = "tests") -> Folder:
+    """Give the folder of a sandbox of the test suite: beside the user's, sharing its base roots."""
     users = Folder.default()
-    folder = Folder(users.path.with_name(f"{users.path.name}-tests"))
+    folder = Folder(users.path.with_name(f"{users.path.name}-{name}"))
     folder.path.mkdir(parents=True, exist_ok=True)
     users.roots.mkdir(parents=True, exist_ok=True)
     if not folder.roots.exists():

@@ -18,9 +18,9 @@ from tests.sandbox.cloud import Cloud, test_folder
 
 
 @pytest.fixture(scope="module")
-def own_folder() -> Iterator[Folder]:
-    """Give the test suite's folder, to one module at a time, also when tests run in parallel."""
-    folder = test_folder()
+def own_folder(request: pytest.FixtureRequest) -> Iterator[Folder]:
+    """Give the folder of the module's sandbox, to one module at a time, also when tests run in parallel."""
+    folder = test_folder(getattr(request.module, "SANDBOX", "tests"))
     if missing := missing_requirements(folder):
         pytest.skip(f"sandbox layer: {', '.join(missing)}")
     with (folder.path / "tests.lock").open("w") as lock:

@@ -28,6 +28,9 @@ from amiforge.verify.runner import verify
 from tests.sandbox.bench import Bench, launched
 from tests.sandbox.cloud import Cloud
 
+#: The law takes as long as all other tests that boot machines, so it has a sandbox of its own beside theirs.
+SANDBOX = "law"
+
 PLAIN = {
     "al2023": al2023_image(),
     "amzn2": amzn2_image(),
