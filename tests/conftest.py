@@ -34,8 +34,9 @@ class Unmarked(BaseException):
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what cannot run here, and keep together what one process at a time can do.
 
-    There is one sandbox for all tests, and another one for each module that names it in SANDBOX. And a test that changes this machine's accounts takes those that a test's sshd
-    laid over them away: a mount on a file ends when the file is replaced.
+    There is one sandbox for all tests, and another one for each module that names it in SANDBOX. And a test that
+    changes this machine's accounts takes those that a test's sshd laid over them away: a mount on a file ends when the
+    file is replaced.
     """
     reason = sandbox_missing()
     for item in items:

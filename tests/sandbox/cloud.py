@@ -19,7 +19,7 @@ from amiforge.sandbox.folder import Folder
 PLAIN = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-6.12-x86_64"
 
 
-def test_folder(name: str = "tests") -> Folder:
+def suite_folder(name: str) -> Folder:
     """Give the folder of a sandbox of the test suite: beside the user's, sharing its base roots."""
     users = Folder.default()
     folder = Folder(users.path.with_name(f"{users.path.name}-{name}"))
@@ -28,9 +28,6 @@ def test_folder(name: str = "tests") -> Folder:
     if not folder.roots.exists():
         folder.roots.symlink_to(users.roots)
     return folder
-
-
-test_folder.__test__ = False  # type: ignore[attr-defined]
 
 
 def until(true: Callable[[], bool], seconds: float = 60) -> None:

@@ -14,13 +14,13 @@ from amiforge.sandbox.endpoint import Endpoint
 from amiforge.sandbox.folder import Folder
 from amiforge.sandbox.lifecycle import session
 from amiforge.sandbox.requirements import missing_requirements
-from tests.sandbox.cloud import Cloud, test_folder
+from tests.sandbox.cloud import Cloud, suite_folder
 
 
 @pytest.fixture(scope="module")
 def own_folder(request: pytest.FixtureRequest) -> Iterator[Folder]:
     """Give the folder of the module's sandbox, to one module at a time, also when tests run in parallel."""
-    folder = test_folder(getattr(request.module, "SANDBOX", "tests"))
+    folder = suite_folder(getattr(request.module, "SANDBOX", "tests"))
     if missing := missing_requirements(folder):
         pytest.skip(f"sandbox layer: {', '.join(missing)}")
     with (folder.path / "tests.lock").open("w") as lock:
