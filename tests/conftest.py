@@ -31,21 +31,25 @@ class Unmarked(BaseException):
     """A test did what its marks do not allow."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what cannot run here, and keep together what one process at a time can do.
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Keep together what one process at a time can do. Later than here, xdist does not hear of it.
 
     There is one sandbox for all tests, and another one for each module that names it in SANDBOX. And a test that
     changes this machine's accounts takes those that a test's sshd laid over them away: a mount on a file ends when the
     file is replaced.
     """
+    if item.get_closest_marker("sandbox"):
+        item.add_marker(pytest.mark.xdist_group(f"sandbox-{sandbox_of(item)}"))
+    elif "sshd" in getattr(item, "fixturenames", ()):
+        item.add_marker(pytest.mark.xdist_group("accounts"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what cannot run here."""
     reason = sandbox_missing()
     for item in items:
-        if item.get_closest_marker("sandbox"):
-            item.add_marker(pytest.mark.xdist_group(f"sandbox {sandbox_of(item)}"))
-            if reason:
-                item.add_marker(pytest.mark.skip(reason=f"sandbox layer: {reason}"))
-        elif "sshd" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("accounts"))
+        if reason and item.get_closest_marker("sandbox"):
+            item.add_marker(pytest.mark.skip(reason=f"sandbox layer: {reason}"))
 
 
 def sandbox_of(item: pytest.Item) -> str:
