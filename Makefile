@@ -55,7 +55,7 @@ demo: venv programs
 
 # Two of the workers boot machines, and mostly wait for them.
 test: venv programs
-	$(BIN)/pytest -n 3 --dist loadgroup
+	$(BIN)/pytest -n 3 --dist loadscope
 
 test-lowest: $(VENV)-lowest/.ready
 	$(VENV)-lowest/bin/pytest -n 2 tests/unit
