@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from amiforge.systems.system import System
 
 _INDEX = "https://pip.repos.neuron.amazonaws.com"
-_PYPI = "https://pypi.org/simple"
 
 #: Inside the environment: what pip had installed when it was done.
 FREEZE = "amiforge-freeze.txt"
@@ -55,10 +54,10 @@ done
 
 # A half-made environment is made anew. The record comes last, so it stands for a whole one.
 _INSTALL = rf"""
-program=$1 venv=$2 owner=$3 index=$4 more=$5; shift 5
+program=$1 venv=$2 owner=$3 option=$4 index=$5; shift 5
 rm -rf -- "$venv" && "$program" -m venv -- "$venv" || exit
 "$venv/bin/pip" --disable-pip-version-check install --no-input --no-cache-dir \
-  --index-url "$index" --extra-index-url "$more" -- "$@" || exit
+  "--$option" "$index" -- "$@" || exit
 "$venv/bin/pip" --disable-pip-version-check freeze >"$venv/{FREEZE}" && chmod -R go+rX -- "$venv" &&
   chown -R "$owner" -- "$venv"
 """
@@ -95,6 +94,8 @@ class PytorchNeuron(Task):
         """Give Python, and the environment."""
         python = _BY_OS[system.os.name]
         owner = system.user or system.os.default_user
+        # Beside Neuron's index, pip asks its own for what torch-neuronx needs. A mirror's has to offer that, too.
+        option = "index-url" if system.mirror else "extra-index-url"
         specs = tuple(f"{name}=={version}" for name, version in self._pins.items())
         if system.os.name == "amzn2":
             yield topic("python3.8", system)
@@ -108,18 +109,18 @@ class PytorchNeuron(Task):
                 python.program,
                 self.venv,
                 f"{owner}:",
-                system.mirrored(_PYPI),
+                option,
                 system.mirrored(_INDEX),
                 *specs,
                 summary=f"pip install {' '.join(specs)}",
             ),
-            fetches=(Download("index", _PYPI), Download("index", _INDEX)),
+            fetches=(Download("index", _INDEX),),
             timeout=7200,
         )
         yield Directory(self.venv, owner=owner, group=owner)
         # What its users install later comes from the same places.
-        indexes = f"index-url = {system.mirrored(_PYPI)}\nextra-index-url = {system.mirrored(_INDEX)}\n"
-        yield File(f"{self.venv}/pip.conf", f"[global]\n{indexes}", owner=owner, group=owner)
+        index = f"[global]\n{option} = {system.mirrored(_INDEX)}\n"
+        yield File(f"{self.venv}/pip.conf", index, owner=owner, group=owner)
 
     def software(self, system: System) -> Iterator[Software]:
         """Give both packages."""

@@ -51,7 +51,7 @@ def test_it_belongs_to_the_login_user() -> None:
 def test_packages_come_over_the_mirror_at_exact_versions() -> None:
     args = install(PytorchNeuron(), replace(NOBLE, mirror="http://127.2.0.1:8080")).install.args
     assert args[3:] == (
-        "http://127.2.0.1:8080/pypi.org/simple",
+        "index-url",
         "http://127.2.0.1:8080/pip.repos.neuron.amazonaws.com",
         "neuronx-cc==2.27.5334.0",
         "torch-neuronx==2.9.0.2.15.32035",
