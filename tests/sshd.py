@@ -123,7 +123,7 @@ class Sshd:
             kill(pid)
         self._process.wait()
         self._process = None
-        while any(_cmdline(pid) for pid in below):
+        while any(_alive(pid) for pid in below):
             time.sleep(0.01)  # a server that is still dying would answer in the next one's place
 
     def log(self) -> str:
@@ -239,6 +239,12 @@ def _descendants(pid: int) -> list[int]:
     for child in found:
         found.extend(parents.get(child, ()))
     return found
+
+
+def _alive(pid: int) -> bool:
+    """Tell whether a process still holds its files; one that is being killed loses its command line before them."""
+    stat = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    return bool(stat) and stat[0] not in "ZX"
 
 
 def _cmdline(pid: int) -> str:
