@@ -6,7 +6,7 @@ import time
 
 from amiforge.bake.readiness import Condition, condition
 from amiforge.bake.run import Login, Run
-from amiforge.ec2.launch import console
+from amiforge.ec2.instances import console
 from amiforge.errors import ConnectionLost, HostError
 from amiforge.host.base import Host
 from amiforge.host.wait import wait_for_ssh

@@ -15,8 +15,8 @@ from amiforge.bake.inventory import Inventory
 from amiforge.bake.journal import Journal
 from amiforge.bake.readiness import Condition
 from amiforge.ec2.image import Image
+from amiforge.ec2.instances import Instance
 from amiforge.ec2.key_pair import KeyPair
-from amiforge.ec2.launch import Instance
 from amiforge.ec2.network import Subnet
 from amiforge.ec2.resolve import ResolvedImage
 from amiforge.ec2.session import Clients

@@ -25,8 +25,9 @@ from amiforge.bake.steps import STEPS
 from amiforge.cli.app import run as amiforge_command
 from amiforge.cli.config import load
 from amiforge.ec2.builder import Builder
+from amiforge.ec2.capacity import Candidate
 from amiforge.ec2.image import image_name
-from amiforge.ec2.launch import Candidate, Order, request
+from amiforge.ec2.launch import Order, request
 from amiforge.ec2.network import Subnet
 from amiforge.ec2.resolve import ResolvedImage, Volume
 from amiforge.ec2.source_image import eks_image

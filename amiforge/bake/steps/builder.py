@@ -7,15 +7,9 @@ from collections.abc import Iterator
 from amiforge.bake.reach import reach
 from amiforge.bake.run import Run
 from amiforge.bake.step import Step
-from amiforge.ec2.launch import (
-    Order,
-    candidates,
-    launch,
-    leftover_volumes,
-    stop,
-    stop_on_shutdown,
-    terminate,
-)
+from amiforge.ec2.capacity import candidates
+from amiforge.ec2.instances import leftover_volumes, stop, stop_on_shutdown, terminate
+from amiforge.ec2.launch import Order, launch
 from amiforge.ec2.user_data import pin_host_key
 from amiforge.errors import AwsRefused
 

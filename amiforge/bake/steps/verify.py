@@ -8,9 +8,11 @@ from amiforge.bake.identity import check_identity
 from amiforge.bake.reach import reach
 from amiforge.bake.run import Run
 from amiforge.bake.step import Step
+from amiforge.ec2.capacity import candidates
 from amiforge.ec2.image import mark
+from amiforge.ec2.instances import terminate
 from amiforge.ec2.key_pair import KeyPair, import_key
-from amiforge.ec2.launch import Order, candidates, launch, terminate
+from amiforge.ec2.launch import Order, launch
 from amiforge.ec2.resolve import resolve
 from amiforge.ec2.user_data import pin_host_key
 from amiforge.errors import LaunchFailed

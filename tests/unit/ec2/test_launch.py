@@ -7,9 +7,11 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.instances import StateReason
 
 from amiforge.ec2.builder import Builder
+from amiforge.ec2.capacity import Candidate, candidates
 from amiforge.ec2.image import image_name
+from amiforge.ec2.instances import wait_running
 from amiforge.ec2.key_pair import KeyPair
-from amiforge.ec2.launch import Candidate, Order, candidates, request, token, wait_running
+from amiforge.ec2.launch import Order, request, token
 from amiforge.ec2.network import Subnet, own_cidrs, subnets
 from amiforge.ec2.resolve import ResolvedImage, Volume
 from amiforge.ec2.tags import Tags
