@@ -75,10 +75,16 @@ class BakeSettings(Settings):
     verify: bool = Field(True, description="boot the finished image and verify it before it counts as good")
     runs: str = Field(".amiforge/runs", description="folder that gets a journal, log and manifest for each run")
     launch_deadline: Seconds = Field(600, description="seconds until a launched instance must run")
+    capacity_patience: float = Field(
+        0, ge=0, description="seconds to keep asking for room once EC2 had none anywhere; 0 asks in each place once"
+    )
     reach_deadline: Seconds = Field(
         1200, description="seconds until a running instance must accept SSH and have cloud-init done"
     )
     stop_deadline: Seconds = Field(2700, description="seconds until a stopping instance must be stopped")
+    stop_force_after: float = Field(
+        0, ge=0, description="seconds after which a stopping instance is stopped by force, once; 0 for never"
+    )
     image_deadline: Seconds = Field(14400, description="seconds until a created image must be available")
     terminate_deadline: Seconds = Field(1800, description="seconds until a terminated instance must be gone")
     poll: Seconds = Field(5, description="seconds between two looks at something that EC2 is working on")
