@@ -76,7 +76,7 @@ def open_clients(settings: AwsSettings, pace: Pace | None = None, on_call: OnCal
     """
     from botocore.config import Config  # noqa: PLC0415 - costs 0.2 s, which no other command should pay
 
-    session = _session(settings)
+    session = open_session(settings)
     if not session.region_name:
         raise ConfigError(
             "no AWS region is given",
@@ -97,7 +97,7 @@ def open_clients(settings: AwsSettings, pace: Pace | None = None, on_call: OnCal
         pace or Pace(),
     )
     for client in (clients.ec2, clients.once, clients.ssm):
-        _translate_failures(client.meta.events, on_call)
+        translate_failures(client.meta.events, on_call)
     return clients
 
 
@@ -107,7 +107,7 @@ def is_local(endpoint_url: str) -> bool:
     return host in {"localhost", "::1"} or host.startswith("127.")
 
 
-def _session(settings: AwsSettings) -> boto3.Session:
+def open_session(settings: AwsSettings) -> boto3.Session:
     import boto3  # noqa: PLC0415 - as above
     from botocore.exceptions import ProfileNotFound  # noqa: PLC0415 - as above
 
@@ -125,7 +125,7 @@ def _session(settings: AwsSettings) -> boto3.Session:
         raise ConfigError(str(error), fix="give another --profile, or see `aws configure list-profiles`") from None
 
 
-def _translate_failures(events: BaseEventHooks, on_call: OnCall | None) -> None:
+def translate_failures(events: BaseEventHooks, on_call: OnCall | None) -> None:
     """Turn every failure of a client into our error, at the one place that all its calls pass."""
 
     def tell(operation: str, phase: Literal["asked", "answered", "refused"], about: Mapping[str, Any]) -> None:
