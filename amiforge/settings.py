@@ -87,6 +87,12 @@ class BakeSettings(Settings):
     )
     image_deadline: Seconds = Field(14400, description="seconds until a created image must be available")
     terminate_deadline: Seconds = Field(1800, description="seconds until a terminated instance must be gone")
+    quiesce_deadline: Seconds = Field(
+        900, description="seconds until a provisioned builder must be at rest: no package manager, no module build"
+    )
+    dead_man: Seconds = Field(
+        3600, description="seconds after which a builder that heard nothing of us powers itself off and is gone"
+    )
     poll: Seconds = Field(5, description="seconds between two looks at something that EC2 is working on")
     lifetime: Seconds = Field(
         14400, description="seconds after which a builder that nobody looks after powers itself off and is gone"

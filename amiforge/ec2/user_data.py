@@ -1,19 +1,59 @@
-"""What an instance is told for its first boot."""
+"""What an instance is told for its first boot: its host key, and to power itself off when nobody looks after it."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from amiforge.ec2.key_pair import KeyPair
 
+#: Stands on a builder between its disarming and the end of its clean, so that a boot in between arms nothing.
+DISARMED = "/var/lib/amiforge-disarmed"
+
+#: Every unit of the switch is called so; a part that differs from arming to arming follows.
+DEAD_MAN = "amiforge-dead-man"
+
+# A transient timer lives in /run and is gone with the machine, so no image has it. The new one is there before the old
+# one goes; the lock keeps two who renew at once from stopping each other's. Options are those of systemd 219.
+ARM = rf"""
+mkdir -p /run/amiforge && exec 9>/run/amiforge/dead-man.lock && flock 9 || exit
+read -r id </proc/sys/kernel/random/uuid
+new={DEAD_MAN}-$id
+systemd-run --quiet $2 --unit="$new" --description='amiforge: power off unless renewed' \
+  --on-active="$1" --timer-property=AccuracySec=1s systemctl --ignore-inhibitors poweroff 9>&- || exit
+for word in $(systemctl list-units --all --no-legend '{DEAD_MAN}-*.timer'); do
+  case $word in "$new.timer") ;; {DEAD_MAN}-*.timer) systemctl stop "$word" ;; esac
+done
+"""
+
+# The timer may have to wait for targets that wait for cloud-init, so nobody waits for the timer, where systemd-run can
+# be told so (since 220; before, it never waits). One that finds no service manager to talk to yet tries again.
+_AT_BOOT = rf"""
+[ -d /run/systemd/system ] && [ ! -e {DISARMED} ] || exit 0
+! systemd-run --help | grep -q -e --no-block || set -- "$1" --no-block
+arm() {{ ( {ARM} ) }}
+arm "$@" && exit
+(for try in 1 2 3 4 5 6 7 8 9; do sleep 5; ! arm "$@" || break; done) </dev/null >/dev/null 2>&1 &
+"""
+
+
+def first_boot(host_key: KeyPair, dead_man_seconds: float) -> str:
+    """Give cloud-init user data that pins the host key, and arms the dead-man switch at each boot.
+
+    A key of ours becomes the instance's one host key, so that we know it beforehand. The switch powers the instance
+    off after so many seconds, unless it is renewed; `bootcmd` sets it again whenever the instance boots.
+
+    Source: cloud-init documentation, modules "SSH" (`ssh_keys`, `ssh_deletekeys`) and "Bootcmd". JSON is YAML, too.
+    """
+    config = {**_pinned(host_key), "bootcmd": [["sh", "-c", _AT_BOOT, "sh", f"{dead_man_seconds:.0f}"]]}
+    return f"#cloud-config\n{json.dumps(config)}\n"
+
 
 def pin_host_key(host_key: KeyPair) -> str:
-    """Give cloud-init user data that makes a key of ours the instance's one host key, so that we know it beforehand.
+    """Give cloud-init user data that pins the host key, for an instance without a dead-man switch."""
+    return f"#cloud-config\n{json.dumps(_pinned(host_key))}\n"
 
-    Source: cloud-init documentation, module "SSH" (`ssh_keys`, `ssh_deletekeys`). JSON is YAML, too.
-    """
-    config = {
-        "ssh_deletekeys": True,
-        "ssh_keys": {"ed25519_private": host_key.private.reveal(), "ed25519_public": host_key.public},
-    }
-    return f"#cloud-config\n{json.dumps(config)}\n"
+
+def _pinned(host_key: KeyPair) -> dict[str, Any]:
+    keys = {"ed25519_private": host_key.private.reveal(), "ed25519_public": host_key.public}
+    return {"ssh_deletekeys": True, "ssh_keys": keys}
