@@ -1,4 +1,4 @@
-"""What a client must know to talk to a running sandbox, and how slow it may be asked to be. Only data."""
+"""What a client must know to talk to a running sandbox. Only data."""
 
 from __future__ import annotations
 
@@ -41,13 +41,3 @@ class Endpoint:
             "AWS_ACCESS_KEY_ID": self.access_key_id,
             "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Delays:
-    """Seconds added to how long a state lasts, to make waiting visible."""
-
-    pending: float = 0.0
-    stopping: float = 0.0
-    shutting_down: float = 0.0
-    image: float = 0.0

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from threading import current_thread, main_thread
 from types import FrameType
@@ -23,7 +23,7 @@ from urllib.request import urlopen
 
 from amiforge.engine.events import Listener, StepFinished, StepStarted, silent
 from amiforge.errors import SandboxUnavailable
-from amiforge.sandbox.endpoint import Delays, Endpoint
+from amiforge.sandbox.endpoint import Endpoint
 from amiforge.sandbox.folder import Folder
 from amiforge.sandbox.machine import Machine, cleanup
 from amiforge.sandbox.mirror import build_mirror
@@ -61,7 +61,6 @@ def up(
     folder: Folder | None = None,
     *,
     port: int = 0,
-    delays: Delays | None = None,
     system: str = "",
     listener: Listener = silent,
 ) -> Endpoint:
@@ -72,7 +71,6 @@ def up(
     Args:
         folder: where everything lies.
         port: of the API on 127.0.0.1; 0 takes any free one. Not used when it runs already.
-        delays: how long states last. Not used when it runs already.
         system: operating system that will be launched for certain: its root is made beside the mirror.
         listener: told of the steps.
 
@@ -91,7 +89,7 @@ def up(
         with _step(listener, "prepare sandbox", str(folder.path)):
             _prepare(folder, system)
         with _step(listener, "start sandbox", str(folder.path)):
-            _start(folder, lock, port, delays or Delays())
+            _start(folder, lock, port)
     endpoint = running(folder)
     if not endpoint:
         raise _not_started(folder)
@@ -131,9 +129,7 @@ def down(folder: Folder | None = None) -> None:
 
 
 @contextmanager
-def session(
-    folder: Folder | None = None, *, delays: Delays | None = None, system: str = "", listener: Listener = silent
-) -> Iterator[Endpoint]:
+def session(folder: Folder | None = None, *, system: str = "", listener: Listener = silent) -> Iterator[Endpoint]:
     """Give a sandbox for the duration: the running one, or one of its own that is taken down at the end.
 
     At the end also means an error, Ctrl-C, and SIGTERM where the program has no other plans for it. The arguments are
@@ -149,7 +145,7 @@ def session(
         return
     with _terminable():
         try:
-            yield up(folder, delays=delays, system=system, listener=listener)
+            yield up(folder, system=system, listener=listener)
         finally:
             down(folder)
 
@@ -162,11 +158,11 @@ def _prepare(folder: Folder, system: str) -> None:
         root.result()
 
 
-def _start(folder: Folder, lock: int, port: int, delays: Delays) -> None:
+def _start(folder: Folder, lock: int, port: int) -> None:
     # The server holds our lock, too, until its pid file is there: killed now, we leave nothing that `down` overlooks.
     ready, told = os.pipe()
     module = [sys.executable, "-m", "amiforge.sandbox.server", str(folder.path)]
-    options = ["--port", str(port), "--delays", json.dumps(asdict(delays)), "--lock", str(lock), "--ready", str(told)]
+    options = ["--port", str(port), "--lock", str(lock), "--ready", str(told)]
     try:
         with _log(folder).open("w") as log:
             subprocess.run(

@@ -5,7 +5,6 @@ Imports little before it can be found by its pid file: whoever ends the sandbox 
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
@@ -15,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 
-from amiforge.sandbox.endpoint import Delays
 from amiforge.sandbox.folder import Folder
 from amiforge.sandbox.process import Process
 
@@ -41,7 +39,7 @@ def main(arguments: Sequence[str]) -> None:
 def _serve(folder: Folder, options: Namespace, over: Event) -> None:
     from amiforge.sandbox.api.serving import Serving  # noqa: PLC0415 - takes seconds, see above
 
-    serving = Serving(folder, options.port, Delays(**json.loads(options.delays)))
+    serving = Serving(folder, options.port)
     serving.endpoint.write(folder.server_json)
     _LOG.info("serving %s", folder.path)
     os.write(options.ready, b"1")
@@ -56,7 +54,6 @@ def _options(arguments: Sequence[str]) -> Namespace:
     parser = ArgumentParser(prog="python -m amiforge.sandbox.server")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--port", type=int, default=0, help="port of the API; 0 takes any free one")
-    parser.add_argument("--delays", default="{}", help="seconds by state, as JSON")
     parser.add_argument("--lock", type=int, required=True, help="descriptor to close when the pid file is written")
     parser.add_argument("--ready", type=int, required=True, help="descriptor to write a byte to when it serves")
     return parser.parse_args(arguments)

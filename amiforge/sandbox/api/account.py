@@ -1,4 +1,4 @@
-"""What the regions of the sandbox's one account share: machines, images on disk, addresses, delays, the lock."""
+"""What the regions of the sandbox's one account share: machines, images on disk, addresses, faults, the lock."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from threading import RLock
 from typing import TYPE_CHECKING, Protocol
 
+from amiforge.sandbox.api.faults import Faults
+from amiforge.sandbox.api.lag import News
 from amiforge.sandbox.api.life import Life
 from amiforge.sandbox.api.records import ImageRecord, ImageRecords
-from amiforge.sandbox.endpoint import Delays
 
 if TYPE_CHECKING:
     from amiforge.sandbox.api.image import SandboxImage
@@ -37,10 +38,15 @@ class Account:
     records: ImageRecords
     addresses: Addresses
     sources: tuple[ImageRecord, ...] = ()
-    delays: Delays = field(default_factory=Delays)
+    faults: Faults = field(default_factory=Faults)
     lock: RLock = field(default_factory=RLock)
     lives: dict[str, Life] = field(default_factory=dict)
     images: dict[str, SandboxImage] = field(default_factory=dict)
+    news: News = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Let what is new be unknown as the faults say."""
+        self.news = News(self.faults)
 
     def save(self) -> None:
         """Write down what changed about the account's own images, and delete what nothing needs any more.
@@ -50,7 +56,8 @@ class Account:
         for image in tuple(self.images.values()):
             if image.state != "pending":
                 self._save(image)
-        in_use = {layer for life in self.lives.values() for layer in (*life.layers, *life.copies)}
+        in_use = {layer for life in self.lives.values() for layer in life.layers}
+        in_use |= {layer for image in self.images.values() if image.state == "pending" for layer in image.record.layers}
         in_use |= {name for source in self.sources for name in (source.id, *source.layers)}
         for image_id in self.records.unneeded(in_use):
             self.machines.discard(image_id)

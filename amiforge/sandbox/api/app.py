@@ -18,9 +18,10 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from amiforge.errors import UsageError
 from amiforge.sandbox.api.account import ACCOUNT_ID, Account
 from amiforge.sandbox.api.backend import SandboxBackend
-from amiforge.sandbox.api.faults import Call, Traffic, refusal
 from amiforge.sandbox.api.records import now
+from amiforge.sandbox.api.refusals import http_status, refusal
 from amiforge.sandbox.api.service import SandboxCalls
+from amiforge.sandbox.api.traffic import Call, Traffic
 
 _LOG = logging.getLogger(__name__)
 
@@ -93,12 +94,16 @@ class App:
             match environ["REQUEST_METHOD"], what:
                 case "GET", "health":
                     value = self._health()
-                case "GET", "faults" | "calls":
-                    value = self.traffic.listing(what)
+                case "GET", "faults":
+                    value = self.account.faults.listing()
                 case "POST", "faults":
-                    self.traffic.order(_body(environ))
-                case "DELETE", "faults" | "calls":
-                    self.traffic.clear(what)
+                    self.account.faults.order(_body(environ))
+                case "DELETE", "faults":
+                    self.account.faults.clear()
+                case "GET", "calls":
+                    value = self.traffic.listing()
+                case "DELETE", "calls":
+                    self.traffic.clear()
                 case _:
                     status, value = "404 Not Found", {"error": f"nothing at /amiforge/{what}"}
         except UsageError as error:
@@ -113,13 +118,14 @@ class App:
         return {"instances": states, "images": images}
 
     def _aws(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        service, operation = _service(environ), _operation(environ)
+        service, parameters = _service(environ), _parameters(environ)
+        operation = _operation(environ, parameters)
         mutating = not operation.startswith(_READING)
-        fault = self.traffic.hit(operation)
-        if fault and not fault.lost:
-            answer = refusal(service, fault.error, fault.message)
-            self.traffic.saw(Call(service, operation, mutating, fault.error))
-            return _answer(start_response, *answer)
+        fault = self.account.faults.call(operation)
+        refused = (fault.error, fault.message) if fault and not fault.lost else None
+        if refused := refused or self.account.news.refusal(operation, parameters):
+            self.traffic.saw(Call(service, operation, mutating, refused[0]))
+            return _answer(start_response, *refusal(service, *refused))
         if not service:
             message = "AWS was not able to validate the provided access credentials"
             return _answer(start_response, *refusal("ec2", "AuthFailure", message))
@@ -127,11 +133,11 @@ class App:
             answer = refusal(service, "UnsupportedOperation", f"the sandbox has no service {service!r}")
             return _answer(start_response, *answer)
         status, headers, body = self._through_moto(service, operation, environ)
-        outcome = "lost" if fault else _outcome(status, body)
-        self.traffic.saw(Call(service, operation, mutating, outcome))
+        outcome = _outcome(status, body)
+        self.traffic.saw(Call(service, operation, mutating, "lost" if fault else outcome))
         if fault:
             raise ConnectionResetError(f"the answer to {operation} is lost, as ordered")
-        start_response(status, headers)
+        start_response(status if outcome == "ok" else f"{http_status(outcome)} Error", headers)
         return [body]
 
     def _through_moto(self, service: str, operation: str, environ: Environ) -> tuple[str, list[tuple[str, str]], bytes]:
@@ -171,11 +177,14 @@ def _service(environ: Environ) -> str:
     return scope[2] if scope else ""
 
 
-def _operation(environ: Environ) -> str:
+def _parameters(environ: Environ) -> dict[str, list[str]]:
+    return parse_qs(_body(environ).decode(errors="replace") or environ.get("QUERY_STRING", ""))
+
+
+def _operation(environ: Environ, parameters: dict[str, list[str]]) -> str:
     if target := environ.get("HTTP_X_AMZ_TARGET"):
         return str(target).rpartition(".")[2]
-    query = _body(environ).decode(errors="replace") or environ.get("QUERY_STRING", "")
-    return str(parse_qs(query).get("Action", [""])[0])
+    return parameters.get("Action", [""])[0]
 
 
 def _outcome(status: str, body: bytes) -> str:

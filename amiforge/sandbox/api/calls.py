@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Iterable
+from typing import Any, cast
 
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.responses import EC2Response
@@ -17,6 +18,12 @@ class Calls(EC2Response):
     def region_backend(self) -> SandboxBackend:
         """Give the backend of the request's region."""
         return cast("SandboxBackend", self.ec2_backend)
+
+    def known(self, found: Iterable[Any], name: str) -> list[Any]:
+        """Leave out what is too new to be known; `name` is the attribute with the name of one."""
+        there = list(found)
+        unknown = self.region_backend.account.news.unknown(getattr(one, name) for one in there)
+        return [one for one in there if getattr(one, name) not in unknown]
 
     def tags(self, *allowed: str) -> dict[str, dict[str, str]]:
         """Give the tags of a request by resource type; other types than those allowed are refused."""

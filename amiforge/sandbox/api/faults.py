@@ -1,120 +1,118 @@
-"""Failures to order: the next calls of an operation fail, or their answers get lost."""
+"""The faults that were ordered and are still to come, and whom they hit."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
-from threading import Lock
-from typing import Any
-from xml.sax.saxutils import escape
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from threading import Event, Lock
+from typing import Any, TypeVar
 
-from amiforge.errors import UsageError
+from amiforge.sandbox.faults import CallFault, Fault, Late, parse
 
-#: HTTP statuses of the codes that EC2 does not answer with 400.
-_STATUS = {
-    "InternalError": 500,
-    "InternalFailure": 500,
-    "InsufficientInstanceCapacity": 500,
-    "InsufficientHostCapacity": 500,
-    "ServiceUnavailable": 503,
-    "Unavailable": 503,
-    "RequestLimitExceeded": 503,
-    "AuthFailure": 401,
-    "UnauthorizedOperation": 403,
-}
+#: Seconds between two looks at whether a fault was cleared.
+_GLANCE = 0.05
+
+Kind = TypeVar("Kind", bound=Fault)
 
 
 @dataclass(slots=True)
-class Fault:
-    """One ordered failure.
+class _Standing:
+    """One order: how often it may still hit, and whether it was cleared. `left` is None for ever."""
 
-    Args:
-        operation: name of the operation it hits, such as `CreateImage`; `*` is every operation.
-        error: the code to answer with. Not used when the answer is lost.
-        message: the message to answer with.
-        skip: how many calls of the operation still go through before it.
-        times: how many calls it hits.
-        lost: carry the call out, then drop the connection instead of answering.
-    """
+    fault: Fault
+    left: int | None
+    since: float
+    seen: int = 0
+    cleared: Event = field(default_factory=Event)
 
-    operation: str
-    error: str = "InternalError"
-    message: str = "An internal error has occurred"
-    skip: int = 0
-    times: int = 1
-    lost: bool = False
+    @property
+    def due(self) -> bool:
+        seconds = self.fault.seconds if isinstance(self.fault, CallFault) else None
+        return self.left != 0 and (seconds is None or time.monotonic() < self.since + seconds)
+
+    def hit(self) -> None:
+        if self.left is not None:
+            self.left -= 1
+
+    def row(self) -> dict[str, Any]:
+        return {**self.fault.model_dump(), "times": self.left}
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One operation that a client asked for; `outcome` is `ok`, an error code, or `lost`."""
+class Pause:
+    """How much longer something takes than it must; ends early when its fault is cleared."""
 
-    service: str
-    operation: str
-    mutating: bool
-    outcome: str
+    seconds: float = 0.0
+    cleared: Event = field(default_factory=Event)
+
+    def wait(self, over: Event) -> None:
+        """Return when the time has passed, the fault is cleared or `over` is set."""
+        end = time.monotonic() + self.seconds
+        while (left := end - time.monotonic()) > 0 and not self.cleared.is_set():
+            if over.wait(min(left, _GLANCE)):
+                return
 
 
 @dataclass(slots=True)
-class Traffic:
-    """The faults still to come, and the calls seen."""
+class Faults:
+    """All orders. Has a lock of its own: a call may hit one while another is being carried out."""
 
-    faults: list[Fault] = field(default_factory=list)
-    calls: list[Call] = field(default_factory=list)
+    _standing: list[_Standing] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
 
-    def order(self, text: bytes) -> None:
-        """Add a fault given as JSON.
+    def order(self, fault: Fault | bytes) -> Fault:
+        """Add a fault, also as JSON.
 
         Raises:
-            UsageError: the text is not a fault.
+            ConfigError: the text is not a fault.
         """
-        try:
-            fault = Fault(**json.loads(text))
-        except (ValueError, TypeError) as error:
-            raise UsageError(f"not a fault: {error}") from error
+        given = parse(fault) if isinstance(fault, bytes) else fault
         with self._lock:
-            self.faults.append(fault)
+            self._standing.append(_Standing(given, given.times, time.monotonic()))
+        return given
 
-    def clear(self, what: str) -> None:
-        """Drop all `faults`, or forget all `calls`."""
+    def clear(self) -> None:
+        """Drop all faults, and end what still lasts because of one."""
         with self._lock:
-            (self.faults if what == "faults" else self.calls).clear()
+            for standing in self._standing:
+                standing.cleared.set()
+            self._standing.clear()
 
-    def hit(self, operation: str) -> Fault | None:
+    def listing(self) -> list[dict[str, Any]]:
+        """Give the faults that can still hit as JSON values; `times` is what is left."""
+        with self._lock:
+            return [standing.row() for standing in self._standing if standing.due]
+
+    def call(self, operation: str) -> CallFault | None:
         """Give the fault that this call meets, if any, and count it."""
         with self._lock:
-            for fault in self.faults:
-                if fault.operation not in ("*", operation) or not fault.times:
+            for standing in self._standing:
+                fault = standing.fault
+                if not isinstance(fault, CallFault) or fault.operation not in ("*", operation) or not standing.due:
                     continue
-                if fault.skip:
-                    fault.skip -= 1
-                    continue
-                fault.times -= 1
-                return fault
+                standing.seen += 1
+                if standing.seen > fault.skip and (standing.seen - fault.skip) % fault.every == 0:
+                    standing.hit()
+                    return fault
         return None
 
-    def saw(self, call: Call) -> None:
-        """Remember a call."""
+    def take(self, kind: type[Kind], fits: Callable[[Kind], bool] = lambda _: True) -> tuple[Kind, Event] | None:
+        """Give the first fault of a kind that fits, and the event that is set when it is cleared; counts it."""
         with self._lock:
-            self.calls.append(call)
+            for standing in self._standing:
+                if isinstance(standing.fault, kind) and standing.due and fits(standing.fault):
+                    standing.hit()
+                    return standing.fault, standing.cleared
+        return None
 
-    def listing(self, what: str) -> list[dict[str, Any]]:
-        """Give the `faults` or the `calls` as JSON values."""
-        with self._lock:
-            rows = self.faults if what == "faults" else self.calls
-            return [asdict(row) for row in rows]
+    def late(self, what: str) -> Pause:
+        """Give how much longer a state lasts that begins now."""
+        found = self.take(Late, lambda fault: fault.what == what)
+        return Pause(found[0].seconds, found[1]) if found else Pause()
 
 
-def refusal(service: str, code: str, message: str) -> tuple[int, str, bytes]:
-    """Give HTTP status, content type and body of an error, in the form the service has for it."""
-    status = _STATUS.get(code, 400)
-    if service == "ec2":
-        error = f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
-        text = f"<Response><Errors>{error}</Errors><RequestID>sandbox</RequestID></Response>"
-        return status, "text/xml", f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode()
-    if service == "ssm":
-        return status, "application/x-amz-json-1.1", json.dumps({"__type": code, "message": message}).encode()
-    error = f"<Error><Type>Sender</Type><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
-    text = f"<ErrorResponse>{error}<RequestId>sandbox</RequestId></ErrorResponse>"
-    return status, "text/xml", text.encode()
+def matches(pattern: str, text: str) -> bool:
+    """Whether a name is what a pattern with `*` and `?` means."""
+    return fnmatchcase(text, pattern)

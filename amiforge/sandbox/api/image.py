@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from moto.ec2.models.amis import Ami
@@ -30,12 +31,16 @@ class ImageSnapshot(Snapshot):
             from_ami=image.id,
         )
         self.start_time = image.created
+        self.lasts = 0.0
         self.add_tags(device.snapshot_tags)
 
     @property
     def progress(self) -> str:
         """Give how much is copied, as far as anyone can say."""
-        return "100%" if self.status == "completed" else "0%"
+        if self.status == "completed":
+            return "100%"
+        passed = (datetime.now(UTC) - self.start_time).total_seconds()
+        return f"{min(99, int(100 * passed / self.lasts))}%" if self.lasts else "0%"
 
 
 class SandboxImage(Ami):
@@ -113,15 +118,15 @@ class SandboxImage(Ami):
         self.state_reason = {"Code": "Server.InternalError", "Message": error} if error else None
         self._set_snapshots("error" if error else "completed")
 
-    def pend(self) -> None:
-        """Say that its file system is still being copied."""
+    def pend(self, seconds: float) -> None:
+        """Say that its file system is still being copied, which takes so long at least."""
         self.state = "pending"
-        self._set_snapshots("pending")
+        self._set_snapshots("pending", seconds)
 
-    def _set_snapshots(self, status: str) -> None:
+    def _set_snapshots(self, status: str, seconds: float = 0.0) -> None:
         for device in self.record.devices:
             if snapshot := self.ec2_backend.snapshots.get(device.snapshot_id):
-                snapshot.status = status
+                snapshot.status, snapshot.lasts = status, seconds
 
     def current(self) -> ImageRecord:
         """Give the record with what was changed since, through tags, attributes or deleted snapshots."""

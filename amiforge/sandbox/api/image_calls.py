@@ -39,7 +39,7 @@ class ImageCalls(Calls):
 
     def describe_images(self) -> ActionResult:
         """Describe, page by page if asked to."""
-        found = cast("Any", super().describe_images().result)["Images"]
+        found = self.known(cast("Any", super().describe_images().result)["Images"], "id")
         first = int(self._get_param("NextToken", "0"))
         last = first + int(self._get_param("MaxResults", 1000))
         return ActionResult({"Images": found[first:last], "NextToken": str(last) if last < len(found) else None})
@@ -86,5 +86,6 @@ class ImageCalls(Calls):
     def describe_snapshots(self) -> ActionResult:
         """Describe, of the owners asked for."""
         found = cast("Any", super().describe_snapshots().result)["Snapshots"]
+        found = self.known(found, "id")
         owners = [self.current_account if owner == "self" else owner for owner in self._get_param("OwnerIds", [])]
         return ActionResult({"Snapshots": [one for one in found if not owners or one.owner_id in owners]})

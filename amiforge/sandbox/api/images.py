@@ -87,8 +87,8 @@ class Images(EC2Backend):
             tags=wanted.tags.get("image", {}),
         )
         image = self.register(record)
-        image.pend()
         life.copy(image, reboot=wanted.reboot)
+        self.account.news.made("image", image.id)
         return image
 
     def _check_image_name(self, name: str) -> None:

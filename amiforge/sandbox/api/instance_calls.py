@@ -80,6 +80,14 @@ class InstanceCalls(Calls):
                 devices[name] = _merged(devices.get(name, {"DeleteOnTermination": False}), mapping["Ebs"])
         return [_for_moto(name, ebs) for name, ebs in devices.items()]
 
+    def describe_instances(self) -> ActionResult:
+        """Describe, as far as they are known."""
+        result = cast("Any", super().describe_instances().result)
+        for each in result["Reservations"]:
+            each.instances = self.known(each.instances, "id")
+        result["Reservations"] = [each for each in result["Reservations"] if each.instances]
+        return ActionResult(result)
+
     def modify_instance_attribute(self) -> ActionResult:
         """Change an attribute, in either of the two forms that EC2 takes."""
         name = self._get_param("Attribute")

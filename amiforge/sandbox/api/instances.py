@@ -12,6 +12,7 @@ from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.instances import Instance, InstanceState, Reservation
 from moto.ec2.models.security_groups import SecurityGroup
 
+from amiforge.sandbox.api.capacity import Demand, check_quota, find_room
 from amiforge.sandbox.api.image import SandboxImage
 from amiforge.sandbox.api.images import Images
 from amiforge.sandbox.api.life import Life
@@ -43,6 +44,9 @@ class Instances(Images):
     ) -> Reservation:
         """Make instances as moto does, give each its address and machine, and boot them."""
         image = self.image(image_id)
+        demand = self._demand(count, kwargs)
+        kwargs["placement"] = find_room(self.account.faults, demand, self._zones())
+        check_quota(self.account.faults, demand, self._not_terminated())
         before = set(self.reservations)
         try:
             reservation = super().run_instances(image_id, count, user_data, security_group_names, **kwargs)
@@ -55,7 +59,20 @@ class Instances(Images):
             raise
         for instance in reservation.instances:
             self.account.lives[instance.id].start()
+            self.account.news.made("instance", instance.id)
         return reservation
+
+    def _demand(self, count: int, options: dict[str, Any]) -> Demand:
+        subnet_id = options["subnet_id"] or next((n["SubnetId"] for n in options["nics"] if "SubnetId" in n), None)
+        zone = self.get_subnet(subnet_id).availability_zone if subnet_id else options["placement"]
+        market = options["instance_market_options"] or "on-demand"
+        return Demand(options["instance_type"], (zone,) if zone else self._zones(), market, count)
+
+    def _zones(self) -> tuple[str, ...]:
+        return tuple(sorted(self.get_default_subnets()))
+
+    def _not_terminated(self) -> list[Instance]:
+        return [one for one in self.all_instances() if one.state not in ("shutting-down", "terminated")]
 
     def _settle_in(self, instance: Instance, image: SandboxImage, options: dict[str, Any]) -> None:
         address = self.account.addresses.take()
@@ -98,6 +115,10 @@ class Instances(Images):
     def start_instances(self, instance_ids: list[str]) -> list[tuple[Instance, InstanceState]]:
         """Start what is stopped; refuse what is on its way down."""
         found = self._in_states(instance_ids, ("stopped", "pending", "running"), "started")
+        for one in found:
+            if one.state == "stopped":
+                demand = Demand(one.instance_type, (str(one.placement.zone),), one.lifecycle or "on-demand")
+                find_room(self.account.faults, demand, self._zones())
         return [self._order(one, one.state == "stopped", lambda life: life.start()) for one in found]
 
     def stop_instances(self, instance_ids: list[str], *, force: bool = False) -> list[tuple[Instance, InstanceState]]:

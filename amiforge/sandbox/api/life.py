@@ -12,8 +12,9 @@ from typing import Protocol
 
 from moto.ec2.models.instances import Instance, StateReason
 
+from amiforge.sandbox.api.faults import Faults, Pause, matches
 from amiforge.sandbox.api.machines import Machine
-from amiforge.sandbox.endpoint import Delays
+from amiforge.sandbox.faults import FailedImage, Stillborn
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,6 +43,9 @@ class Copy(Protocol):
     def id(self) -> str:
         """Its image id."""
 
+    def pend(self, seconds: float) -> None:
+        """The copy takes so long at least."""
+
     def settle(self, error: str) -> None:
         """The copy is finished; `error` is empty when it worked."""
 
@@ -54,8 +58,8 @@ class Household(Protocol):
         """The lock under which states change."""
 
     @property
-    def delays(self) -> Delays:
-        """How long states last."""
+    def faults(self) -> Faults:
+        """What goes wrong, and how long states last."""
 
     def save(self) -> None:
         """An image is finished; the caller holds the lock."""
@@ -78,10 +82,10 @@ class Life:
         self.machine = machine
         self.layers = layers
         self.address = address
-        self.copies: list[str] = []
         self._has_run = False
         self._account = account
         self._orders: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._hurry = Event()
         self._over = Event()
         self._thread = Thread(target=self._live, name=instance.id, daemon=True)
 
@@ -92,17 +96,24 @@ class Life:
         if not self._thread.ident:
             self._thread.start()
         self._enter("pending")
-        self._orders.put(self._start)
+        stillborn = self._account.faults.take(Stillborn, self._is_stillborn)
+        if stillborn:
+            self._orders.put(lambda: self._end_at_birth(stillborn[0]))
+        else:
+            pause = self._account.faults.late("pending")
+            self._orders.put(lambda: self._start(pause))
 
     def stop(self, *, force: bool = False) -> None:
         """Shut the machine down: `stopping`, then `stopped`."""
         self._enter("stopping", _BY_USER)
-        self._orders.put(self._kill_and_rest if force else self._stop)
+        pause = self._account.faults.late("stopping")
+        self._orders.put(lambda: self._stop(pause, force=force))
 
     def terminate(self) -> None:
         """Remove the machine: `shutting-down`, then `terminated`; a shutdown under way is cut short."""
         was_stopping = self.instance.state == "stopping"
         self._enter("shutting-down", _BY_USER)
+        self._hurry.set()
         if was_stopping:
             self.machine.kill()
         self._orders.put(lambda: self._terminate(_BY_USER))
@@ -113,11 +124,14 @@ class Life:
 
     def copy(self, image: Copy, *, reboot: bool) -> None:
         """Freeze the file system into an image; a running machine is shut down for it when `reboot` is set."""
-        self.copies.append(image.id)
-        self._orders.put(lambda: self._copy(image, reboot=reboot))
+        pause = self._account.faults.late("image")
+        failed = self._account.faults.take(FailedImage)
+        image.pend(pause.seconds)
+        self._orders.put(lambda: self._copy(image, pause, failed[0].reason if failed else "", reboot=reboot))
 
     def end(self) -> None:
         """Kill and remove the machine now, whatever it does. Once it was started, not to be called with the lock."""
+        self._hurry.set()
         self._over.set()
         self._orders.put(self._watch)
         self.machine.kill()
@@ -150,14 +164,20 @@ class Life:
         if ends:
             self._terminate(_BY_ITSELF)
         else:
-            self._rest()
+            self._rest(self._account.faults.late("stopping"))
 
-    def _start(self) -> None:
+    def _is_stillborn(self, fault: Stillborn) -> bool:
+        return not self._has_run and matches(fault.instance_type, self.instance.instance_type)
+
+    def _end_at_birth(self, fault: Stillborn) -> None:
+        self._terminate(fault.code, fault.message)
+
+    def _start(self, pause: Pause) -> None:
         if self.instance.state != "pending":
             return
         error = self._boot()
         if not error:
-            self._over.wait(self._account.delays.pending)
+            pause.wait(self._hurry)
             self._settle("pending", "running", "")
         elif self._has_run:
             self._settle("pending", "stopped", _BROKEN, error)
@@ -174,17 +194,15 @@ class Life:
         self._has_run = True
         return ""
 
-    def _stop(self) -> None:
-        if self.instance.state == "stopping":
+    def _stop(self, pause: Pause, *, force: bool) -> None:
+        if force:
+            self.machine.kill()
+        elif self.instance.state == "stopping":
             self.machine.stop(_SHUTDOWN)
-        self._rest()
+        self._rest(pause)
 
-    def _kill_and_rest(self) -> None:
-        self.machine.kill()
-        self._rest()
-
-    def _rest(self) -> None:
-        self._over.wait(self._account.delays.stopping)
+    def _rest(self, pause: Pause) -> None:
+        pause.wait(self._hurry)
         self._settle("stopping", "stopped")
 
     def _reboot(self) -> None:
@@ -193,7 +211,7 @@ class Life:
 
     def _terminate(self, reason: str, error: str = "") -> None:
         self.machine.kill()
-        self._over.wait(self._account.delays.shutting_down)
+        self._account.faults.late("shutting-down").wait(self._over)
         self.machine.remove()
         with self._account.lock:
             if self.instance.state != "terminated":
@@ -203,14 +221,19 @@ class Life:
             self._over.set()
             self._account.forget(self)
 
-    def _copy(self, image: Copy, *, reboot: bool) -> None:
-        pause = reboot and self.machine.alive
-        error = self._freeze(image.id, pause=pause)
-        if pause and self.instance.state == "running":
+    def _copy(self, image: Copy, pause: Pause, failure: str, *, reboot: bool) -> None:
+        off = reboot and self.machine.alive
+        error = self._freeze(image.id, pause=off) or failure
+        if off and self.instance.state == "running":
             self._boot()
-        self._over.wait(self._account.delays.image)
+        if pause.seconds:  # EC2 copies on its own: the instance may end meanwhile
+            Thread(target=self._finish, args=(image, pause, error), daemon=True).start()
+        else:
+            self._finish(image, pause, error)
+
+    def _finish(self, image: Copy, pause: Pause, error: str) -> None:
+        pause.wait(Event())
         with self._account.lock:
-            self.copies.remove(image.id)
             image.settle(error)
             self._account.save()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from botocore.model import OperationNotFoundError
 from moto.core.responses import ActionResult
@@ -27,7 +27,21 @@ class KeyPairCalls(Calls):
         """Describe, by names and ids."""
         for key_id in self._get_param("KeyPairIds", []):
             self.params.setdefault("KeyNames", []).append(self._name_of(key_id))
-        return super().describe_key_pairs()
+        result = cast("Any", super().describe_key_pairs().result)
+        return ActionResult({"KeyPairs": self.known(result["KeyPairs"], "id")})
+
+    def create_key_pair(self) -> ActionResult:
+        """Create."""
+        return self._made(super().create_key_pair())
+
+    def import_key_pair(self) -> ActionResult:
+        """Import."""
+        return self._made(super().import_key_pair())
+
+    def _made(self, result: ActionResult) -> ActionResult:
+        pair = self.region_backend.key_pairs[self._get_param("KeyName")]
+        self.region_backend.account.news.made("key-pair", pair.id, pair.key_name)
+        return result
 
     def _name_of(self, key_id: str) -> str:
         for pair in self.region_backend.key_pairs.values():
@@ -36,7 +50,23 @@ class KeyPairCalls(Calls):
         raise EC2ClientError("InvalidKeyPair.NotFound", f"The key pair ID '{key_id}' does not exist")
 
 
-class SandboxCalls(InstanceCalls, ImageCalls, KeyPairCalls):
+class SecurityGroupCalls(Calls):
+    """Security groups that may be too new to be known."""
+
+    def create_security_group(self) -> ActionResult:
+        """Create."""
+        result = super().create_security_group()
+        group_id = cast("Any", result.result)["GroupId"]
+        self.region_backend.account.news.made("security-group", group_id, self._get_param("GroupName"))
+        return result
+
+    def describe_security_groups(self) -> ActionResult:
+        """Describe, as far as they are known."""
+        found = cast("Any", super().describe_security_groups().result)["SecurityGroups"]
+        return ActionResult({"SecurityGroups": self.known(found, "id")})
+
+
+class SandboxCalls(InstanceCalls, ImageCalls, KeyPairCalls, SecurityGroupCalls):
     """The EC2 service of the sandbox."""
 
     def _dispatch(self, request: Any, full_url: str | None = None, headers: Any = None) -> Any:

@@ -11,7 +11,7 @@ from amiforge.sandbox.api.account import Account
 from amiforge.sandbox.api.app import App, bind
 from amiforge.sandbox.api.booted import BootedMachines, source_record
 from amiforge.sandbox.api.records import ImageRecords
-from amiforge.sandbox.endpoint import Delays, Endpoint
+from amiforge.sandbox.endpoint import Endpoint
 from amiforge.sandbox.folder import Folder
 from amiforge.sandbox.mirror import mirror_address, mirror_app
 from amiforge.sandbox.sources import SourceImage, Sources
@@ -26,18 +26,17 @@ class Serving:
     Args:
         folder: the sandbox's folder.
         port: of the API on 127.0.0.1; 0 takes any free one.
-        delays: how long states last.
 
     Raises:
         OSError: a port is taken.
         ValueError: an image on disk has an unreadable record.
     """
 
-    def __init__(self, folder: Folder, port: int, delays: Delays) -> None:
+    def __init__(self, folder: Folder, port: int) -> None:
         sources = Sources(folder)
         records = tuple(source_record(folder, source) for source in sources.images)
         machines = BootedMachines(folder, sources.make)
-        self._account = Account(machines, ImageRecords(folder.images), Addresses(), records, delays)
+        self._account = Account(machines, ImageRecords(folder.images), Addresses(), records)
         app = App(self._account, parameters(sources.images))
         mirror = urlsplit(mirror_address(folder))
         api = bind(app, port=port)

@@ -14,10 +14,7 @@ from moto.ssm.models import ssm_backends
 from amiforge.sandbox.api.account import Account
 from amiforge.sandbox.api.app import App, bind
 from amiforge.sandbox.api.records import ImageRecords
-from amiforge.sandbox.endpoint import Delays
 from tests.unit.sandbox.api.fakes import PARAMETER, SOURCE, Cloud, FakeAddresses, FakeMachines
-
-NO_DELAYS = Delays()
 
 
 @pytest.fixture
@@ -26,9 +23,9 @@ def open_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
     opened: list[tuple[Any, App]] = []
     plain = ec2_backends.backend
 
-    def open_(delays: Delays = NO_DELAYS) -> Cloud:
+    def open_() -> Cloud:
         machines, addresses = FakeMachines(tmp_path / "images"), FakeAddresses()
-        account = Account(machines, ImageRecords(tmp_path / "images"), addresses, (SOURCE,), delays)
+        account = Account(machines, ImageRecords(tmp_path / "images"), addresses, (SOURCE,))
         app = App(account, {PARAMETER: SOURCE.id})
         server = bind(app)
         Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()

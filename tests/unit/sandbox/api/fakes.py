@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from threading import Event
 from typing import Any
+from urllib.request import Request, urlopen
 
 import boto3
 import pytest
@@ -134,6 +136,16 @@ class Cloud:
                 config=Config(retries={"total_max_attempts": 1, "mode": "standard"}),
             )
         return self.clients[service]
+
+    def order(self, **fault: Any) -> None:
+        """Order a fault."""
+        self.ask("faults", "POST", **fault)
+
+    def ask(self, what: str, method: str = "GET", /, **body: Any) -> Any:
+        """Ask the endpoint about itself."""
+        content = json.dumps(body).encode() if body else None
+        with urlopen(Request(f"{self.url}/amiforge/{what}", content, method=method)) as answer:  # noqa: S310
+            return json.load(answer)
 
     def launch(self, **options: Any) -> Any:
         wanted = {"ImageId": SOURCE.id, "InstanceType": "m6i.large", "MinCount": 1, "MaxCount": 1, **options}

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -19,18 +18,12 @@ pytestmark = pytest.mark.sockets
 SIGNED = {"Authorization": "AWS4-HMAC-SHA256 Credential=k/20250101/us-east-1/ec2/aws4_request, SignedHeaders=host"}
 
 
-def ask(cloud: Cloud, what: str, method: str = "GET", **body: object) -> Any:
-    request = Request(f"{cloud.url}/amiforge/{what}", json.dumps(body).encode() if body else None, method=method)  # noqa: S310
-    with urlopen(request) as answer:  # noqa: S310
-        return json.load(answer)
-
-
 def send(cloud: Cloud, body: bytes, headers: dict[str, str]) -> None:
     urlopen(Request(cloud.url, body, headers, method="POST"))  # noqa: S310
 
 
 def test_an_ordered_fault_hits_the_next_calls_and_then_is_over(cloud: Cloud) -> None:
-    ask(cloud, "faults", "POST", operation="RunInstances", error="InsufficientInstanceCapacity", times=2)
+    cloud.order(operation="RunInstances", error="InsufficientInstanceCapacity", times=2)
     for _ in range(2):
         with pytest.raises(ClientError) as error:
             cloud.launch()
@@ -40,7 +33,7 @@ def test_an_ordered_fault_hits_the_next_calls_and_then_is_over(cloud: Cloud) -> 
 
 
 def test_a_fault_can_wait_for_the_nth_call_of_any_operation(cloud: Cloud) -> None:
-    ask(cloud, "faults", "POST", operation="*", error="Boom", skip=1)
+    cloud.order(operation="*", error="Boom", skip=1)
     cloud.client().describe_images(Owners=["self"])
     with pytest.raises(ClientError) as error:
         cloud.client("ssm").get_parameter(Name="/x")
@@ -49,7 +42,7 @@ def test_a_fault_can_wait_for_the_nth_call_of_any_operation(cloud: Cloud) -> Non
 
 
 def test_a_lost_answer_means_done_but_not_told(cloud: Cloud) -> None:
-    ask(cloud, "faults", "POST", operation="RunInstances", lost=True)
+    cloud.order(operation="RunInstances", lost=True)
     with pytest.raises((ConnectionClosedError, EndpointConnectionError)):
         cloud.launch(ClientToken="t1")
     assert len(cloud.machines.made) == 1
@@ -62,19 +55,19 @@ def test_calls_are_listed_in_order_with_their_outcome(cloud: Cloud) -> None:
     with pytest.raises(ClientError):
         cloud.launch(ImageId="ami-0absent")
     cloud.client("sts").get_caller_identity()
-    seen = [(call["service"], call["operation"], call["mutating"], call["outcome"]) for call in ask(cloud, "calls")]
+    seen = [(call["service"], call["operation"], call["mutating"], call["outcome"]) for call in cloud.ask("calls")]
     assert seen == [
         ("ec2", "DescribeImages", False, "ok"),
         ("ec2", "RunInstances", True, "InvalidAMIID.NotFound"),
         ("sts", "GetCallerIdentity", False, "ok"),
     ]
-    ask(cloud, "calls", "DELETE")
-    assert ask(cloud, "calls") == []
+    cloud.ask("calls", "DELETE")
+    assert cloud.ask("calls") == []
 
 
 def test_a_fault_that_makes_no_sense_is_refused(cloud: Cloud) -> None:
     with pytest.raises(HTTPError) as error:
-        ask(cloud, "faults", "POST", operator="x")
+        cloud.order(operator="x")
     with error.value as answer:
         assert answer.status == 400
 
@@ -111,5 +104,5 @@ def test_an_unsigned_request_is_refused(cloud: Cloud) -> None:
 
 def test_health_names_instances_and_images(cloud: Cloud) -> None:
     instance_id, image_id = cloud.baked()
-    health = ask(cloud, "health")
+    health = cloud.ask("health")
     assert health == {"instances": {instance_id: cloud.state(instance_id)}, "images": [image_id]}

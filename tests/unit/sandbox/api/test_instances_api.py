@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
 from botocore.exceptions import ClientError
 
-from amiforge.sandbox.endpoint import Delays
 from tests.unit.sandbox.api.fakes import PARAMETER, SOURCE, refused, until
 
 if TYPE_CHECKING:
@@ -18,19 +16,6 @@ pytestmark = pytest.mark.sockets
 
 def tagged(resource: str, **tags: str) -> dict[str, object]:
     return {"ResourceType": resource, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
-
-
-def test_states_last_as_long_as_they_are_told_to(open_cloud: Callable[..., Cloud]) -> None:
-    cloud = open_cloud(Delays(pending=0.3, stopping=0.3, shutting_down=0.3))
-    instance_id = cloud.launch()["InstanceId"]
-    assert cloud.state(instance_id) == "pending"
-    cloud.reach(instance_id, "running")
-    cloud.client().stop_instances(InstanceIds=[instance_id])
-    assert cloud.state(instance_id) == "stopping"
-    cloud.reach(instance_id, "stopped")
-    cloud.client().terminate_instances(InstanceIds=[instance_id])
-    assert cloud.state(instance_id) == "shutting-down"
-    cloud.reach(instance_id, "terminated")
 
 
 def test_options_that_are_empty_count_as_not_given(cloud: Cloud) -> None:
