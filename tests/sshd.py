@@ -16,6 +16,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -51,6 +52,9 @@ class Sshd:
         bashrc: what the login shell runs first, when it is bash.
         options: more lines of sshd_config.
         os_release: text of /etc/os-release, when we are root; empty for the machine's own.
+        boot_id: the kernel's boot id, when we are root; empty for the machine's own. Lasts from `start` to `stop`.
+        programs: sh text of programs that come before all others on root's PATH, when we are root.
+        setup: sh text that runs before the server in its namespaces, when we are root: mounts that misbehave.
     """
 
     sudoers: str = NOPASSWD
@@ -58,6 +62,9 @@ class Sshd:
     bashrc: str = ""
     options: tuple[str, ...] = ()
     os_release: str = ""
+    boot_id: str = ""
+    programs: Mapping[str, str] = field(default_factory=dict)
+    setup: str = ""
     port: int = 0
     path: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="amiforge-sshd-")))
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
@@ -151,17 +158,36 @@ class Sshd:
         for pid in self.session_processes():
             kill(pid)
 
+    def inside(self, script: str) -> str:
+        """Run sh text in the server's namespaces, as root; gives what it printed."""
+        assert self._process is not None
+        first = str(_descendants(self._process.pid)[0])
+        entered = ["nsenter", "-t", first, "-m", "-p", "-u", "sh", "-c", script]
+        return subprocess.run(entered, check=True, capture_output=True, text=True).stdout
+
     def _command(self) -> list[str]:
         sshd = f"{SSHD} -D -f {shlex.quote(str(self.path / 'sshd_config'))} -E {shlex.quote(str(self.path / 'log'))}"
         if not ROOT:
             return ["sh", "-c", f"exec {sshd}"]
         at = shlex.quote(str(self.path))
-        binds = "".join(f"mount --bind {at}/{name} /etc/{name}\n" for name in self._over_etc())
-        script = f"set -e\n{binds}mount -t tmpfs tmpfs /run\nmkdir /run/sshd\nhostname no-such-host\nexec {sshd}"
+        binds = "".join(f"mount --bind {at}/{name} {over}\n" for name, over in self._laid_over())
+        run = "mount -t tmpfs tmpfs /run\nmkdir /run/sshd\nhostname no-such-host\n"
+        script = f"set -e\n{binds}{run}{self.setup}\nexec {sshd}"
         return ["unshare", "-mpuf", "--mount-proc", "--kill-child", "sh", "-c", script]
 
-    def _over_etc(self) -> tuple[str, ...]:
-        return ("passwd", "shadow", "group", "sudoers", *(["os-release"] if self.os_release else []))
+    def _laid_over(self) -> Iterator[tuple[str, str]]:
+        """Give names in our folder, and what each is mounted on."""
+        for name in ("passwd", "shadow", "group", "sudoers", *(["os-release"] if self.os_release else [])):
+            yield name, f"/etc/{name}"
+        if self.boot_id:
+            (self.path / "boot_id").write_text(f"{self.boot_id}\n")
+            yield "boot_id", "/proc/sys/kernel/random/boot_id"
+        if self.programs:
+            (self.path / "programs").mkdir(exist_ok=True)
+            for name, text in self.programs.items():
+                (self.path / "programs" / name).write_text(f"#!/bin/sh\n{text}\n")
+                (self.path / "programs" / name).chmod(0o755)
+            yield "programs", "/usr/local/sbin"
 
     def _write_home(self) -> None:
         home = self.path / "home"

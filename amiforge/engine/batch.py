@@ -7,6 +7,7 @@ from typing import Any
 
 from amiforge.engine.frame import Part, ask, decode, encode, new_nonce
 from amiforge.engine.query import Answer, Query, Replies, merge, read
+from amiforge.engine.tenure import AT_WORK
 from amiforge.errors import FactUnreadable
 from amiforge.host.base import Host
 from amiforge.systems.facts import FACTS, parse
@@ -23,7 +24,9 @@ def run(host: Host, parts: Sequence[Part]) -> tuple[Answer, ...]:
         ConnectionLost: the link died, or the answer breaks off.
     """
     nonce = new_nonce()
-    output = host.run(encode(parts, nonce))
+    text = encode(parts, nonce)
+    changing = any(part.required for part in parts)
+    output = host.run(f"{AT_WORK}{text}" if changing else text)
     return decode(output.stdout, output.stderr, nonce)
 
 

@@ -14,13 +14,24 @@ _SHOWN_LINES = 10
 CHECKSUM_MISMATCH = "amiforge: checksum mismatch:"
 _MISMATCH_FIX = "compare both with what the vendor publishes; `amiforge lock --update` records one changed on purpose"
 
+# What the C library says, and dpkg, rpm, dnf and apt, who count before they begin.
 _NO_SPACE = re.compile(
-    r"No space left on device|Read-only file system|Disk quota exceeded|disk full|needs \d+.B on the"
+    r"No space left on device|(?P<read_only>Read-only file system)|Disk quota exceeded|disk full"
+    r"|needs \d+.B (?:more space )?on the|needs \d+ (?:more )?inodes on the|more space needed on the"
+    r"|You don't have enough free space in"
 )
+_ROOM_FIX = "make room, or give the builder a larger volume_gib"
+_READ_ONLY_FIX = "see `dmesg` and `findmnt` on the host: after an error on its disk the kernel allows no more writing"
+
+_LOCK_FIX = "see on the host what the holder does and let it end, or raise engine.lock_wait"
 
 _FIXES = (
     (re.compile(r"No match for argument|Unable to find a match|Unable to locate package"), "check name and version"),
     (re.compile(r"Could not resolve host|Temporary failure in name resolution|Couldn't resolve host"), "check DNS"),
+    (
+        re.compile(r"SSL certificate problem|certificate (has expired|is not yet valid)|Peer's certificate"),
+        "check the host's clock and its CA certificates, and what answers at that address",
+    ),
     (re.compile(r"GPG check FAILED|NO_PUBKEY|not signed"), "check the repository's key"),
 )
 
@@ -35,12 +46,14 @@ def explain(change: Change, status: int, output: str) -> TaskError:
     """Turn a failed change into the error that says what went wrong, with the command and its last lines."""
     lines = {"ran": f"{change.command}  (exit {status})", "output": last_lines(output)}
     if TIMED_OUT in output:
-        return LockTimeout(output.partition(TIMED_OUT)[2].strip().splitlines()[0], **lines)
+        held = output.partition(TIMED_OUT)[2].strip().splitlines()[0]
+        return LockTimeout(held, fix=_LOCK_FIX, **lines)
     if CHECKSUM_MISMATCH in output:
         found = output.partition(CHECKSUM_MISMATCH)[2].strip().splitlines()[0]
         return ChecksumMismatch(found, fix=_MISMATCH_FIX, **lines)
     if no_space := _NO_SPACE.search(output):
         line = next(line.strip() for line in output.splitlines() if no_space.group() in line)
-        return NoSpace(f"{change.summary}: {line}", fix="make room, or give the builder a larger volume_gib", **lines)
+        fix = _READ_ONLY_FIX if no_space["read_only"] else _ROOM_FIX
+        return NoSpace(f"{change.summary}: {line}", fix=fix, **lines)
     fix = next((advice for pattern, advice in _FIXES if pattern.search(output)), "")
     return CommandFailed(f"{change.summary} failed with exit status {status}", fix=fix, **lines)

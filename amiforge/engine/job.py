@@ -12,28 +12,42 @@ from amiforge.shell import PRELUDE, script
 #: Everything about a job lives here until it is finished: in memory, readable by root only, gone with a reboot.
 JOBS = "/run/amiforge/jobs"
 
-# Starting is idempotent: whoever makes the folder starts the job, everybody else finds it started. The runner is
-# a unit of its own, or at least a session of its own, so nothing that happens to this shell reaches it. A unit of a
-# runner that was killed is forgotten where systemd-run can say so, which it learned in version 236.
+#: What a failed job's standard error says when there was no room for all of its log.
+LOG_CUT_OFF = f"No space left on device: the log of the job, in {JOBS}, breaks off"
+
+# Starting is idempotent: a job's folder gets its name when everything is in it, and whoever finds it there starts the
+# runner, of which only the first makes `begun`. So a start that broke off anywhere is finished by the next one. The
+# runner is a unit of its own, or at least a session of its own, so nothing that happens to this shell reaches it. A
+# unit of a runner that was killed is forgotten where systemd-run can say so, which it learned in version 236. What is
+# written goes through tee, which unlike dash says why it could not be.
 _START = rf"""
 umask 077
 mkdir -p {JOBS} || exit
 job={JOBS}/$1
-mkdir -- "$job" 2>/dev/null || {{ [ -d "$job" ]; exit; }}
-printf '%s' "$2" >"$job/script"
-cat >"$job/run" <<'RUN'
-job=$1
-echo $$ >"$job/pid.new" && mv -- "$job/pid.new" "$job/pid"
-sh -- "$job/script" >"$job/log" 2>&1 </dev/null
-echo $? >"$job/status.new" && mv -- "$job/status.new" "$job/status"
-RUN
-: >"$job/log"
-if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null; then
+if [ ! -d "$job" ]; then
+  new=$(mktemp -d "{JOBS}/.new.XXXXXXXX") || exit
+  trap 'rm -rf -- "$new"' EXIT
+  printf '%s' "$2" | tee -- "$new/script" >/dev/null && printf '%s' "$3" | tee -- "$new/run" >/dev/null &&
+    printf '%12s\n' | tee -- "$new/pid.new" "$new/status.new" >/dev/null && : >"$new/log" || exit
+  mv -T -- "$new" "$job" 2>/dev/null || [ -d "$job" ] || exit
+fi
+if [ -d "$job/begun" ]; then :
+elif [ -d /run/systemd/system ] && command -v systemd-run >/dev/null; then
   systemd-run --help | grep -q -e --collect && collect=--collect || collect=
-  systemd-run --quiet $collect --unit="amiforge-job-$1" --description="amiforge job" sh -- "$job/run" "$job" || exit
+  systemd-run --quiet $collect --unit="amiforge-job-$1" --description="amiforge job" sh -- "$job/run" "$job" ||
+    [ -d "$job/begun" ] || exit
 else
   setsid sh -- "$job/run" "$job" </dev/null >/dev/null 2>&1 &
 fi
+"""
+
+# Process id and status are written over blanks that are there already, so that a full /run does not keep them from us.
+_RUN = r"""
+job=$1
+mkdir -- "$job/begun" || exit
+printf '%-12s\n' "$$" 1<>"$job/pid.new" && mv -- "$job/pid.new" "$job/pid"
+sh -- "$job/script" >"$job/log" 2>&1 </dev/null
+printf '%-12s\n' "$?" 1<>"$job/status.new" && mv -- "$job/status.new" "$job/status"
 """
 
 # Prints the log from an offset until the runner has left its status or is gone, and nothing else on standard output, so
@@ -54,6 +68,7 @@ until [ -n "$status" ]; do
   [ "$size" -le "$offset" ] || tail -c "+$((offset + 1))" -- "$job/log" | head -c "$((size - offset))"
   offset=$size
 done
+[ "$status" = 0 ] || {{ echo >"$job/room"; }} 2>/dev/null || echo "{LOG_CUT_OFF}" >&2
 echo "job status $status" >&2
 """
 
@@ -63,6 +78,19 @@ systemctl kill --signal=KILL "amiforge-job-$1.service" 2>/dev/null || {{
   read -r pid <"$job/pid" && kill -KILL "-$pid"
 }} 2>/dev/null
 :
+"""
+
+#: Forgets every job that does not run any more. What came of it is to be seen on the host; what failed is tried again
+#: by a process that goes on with the run of another one, which follows what still runs.
+FORGET_ENDED = rf"""
+for job in {JOBS}/*; do
+  [ -d "$job" ] || continue
+  if [ ! -e "$job/status" ]; then
+    read -r pid 2>/dev/null <"$job/pid" && kill -0 "$pid" 2>/dev/null && continue
+    systemctl is-active --quiet "amiforge-job-${{job##*/}}" 2>/dev/null && continue
+  fi
+  rm -rf -- "$job"
+done
 """
 
 _FORGET = rf'rm -rf -- "{JOBS}/$1"'
@@ -82,7 +110,7 @@ class Job:
         """Give sh text that starts the job, unless it was started before."""
         waiting = wait_for(self.change.locks, self.lock_wait).text() if self.change.locks else ":"
         body = f"{PRELUDE}{waiting} || exit\n{self.change.command.text()}\n"
-        return script(_START, self.id, body).text()
+        return script(_START, self.id, body, _RUN).text()
 
     def follow(self, offset: int) -> str:
         """Give sh text that prints the log from a byte offset until the job's end, then its status."""

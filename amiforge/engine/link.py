@@ -12,7 +12,7 @@ from typing import Self
 
 from amiforge.engine.events import JobOutput, LinkLost, Listener, RebootFinished, RebootStarted
 from amiforge.engine.failure import explain, last_lines
-from amiforge.engine.job import Job, read_status
+from amiforge.engine.job import FORGET_ENDED, LOG_CUT_OFF, Job, read_status
 from amiforge.engine.lockfile import recorded
 from amiforge.engine.plan import Item
 from amiforge.engine.tenure import take
@@ -51,18 +51,26 @@ class Link:
     system: System
 
     def __init__(
-        self, host: Host, settings: EngineSettings, listener: Listener, dress: Callable[[System], System]
+        self,
+        host: Host,
+        settings: EngineSettings,
+        listener: Listener,
+        dress: Callable[[System], System],
+        run: str = "",
     ) -> None:
         self.host = host
         self.settings = settings
         self.listener = listener
-        self.run_id = secrets.token_hex(8)
+        self.run_id = run or secrets.token_hex(8)
+        self._named = bool(run)
         self._dress = dress
         self._held = ExitStack()
 
     def __enter__(self) -> Self:
         self.host.connect()
         self._hold()
+        if self._named:
+            self.host.run(FORGET_ENDED)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -81,13 +89,14 @@ class Link:
             UnexpectedReboot: the host rebooted under it.
         """
         tail = _Tail(lambda text: self.listener(JobOutput(task=item.task, resource=item.resource.name, text=text)))
-        status = self._follow(job, tail)
+        status, remark = self._follow(job, tail)
         if status:
-            raise explain(job.change, status, tail.text)
+            raise explain(job.change, status, f"{tail.text}\n{remark}")
         for event in recorded(tail.text):
             self.listener(event)
 
-    def _follow(self, job: Job, tail: _Tail) -> int:
+    def _follow(self, job: Job, tail: _Tail) -> tuple[int, str]:
+        """Give a job's status, and what there is to say about its log."""
         deadline = time.monotonic() + job.change.timeout
         script = f"{job.start()} || exit\n"
         while True:
@@ -104,10 +113,10 @@ class Link:
                     ran=str(job.change.command),
                     output=last_lines(tail.text),
                 ) from None
-            status = read_status(output.stderr)
+            status, said = read_status(output.stderr), output.stderr.decode("utf-8", "replace")
             if status is None:
-                raise explain(job.change, output.status, output.stderr.decode("utf-8", "replace"))
-            return status
+                raise explain(job.change, output.status, said)
+            return status, LOG_CUT_OFF if LOG_CUT_OFF in said else ""
 
     def reboot(self, reason: str) -> None:
         """Reboot the host, wait until it is back and settled, and read its facts again.
@@ -131,7 +140,9 @@ class Link:
         while True:
             waited = time.monotonic() - started
             if waited > self.settings.coming_back:
-                raise NotComingBack(f"{self.host.address} is not back {waited:.0f} s after the reboot", last=last)
+                raise NotComingBack(
+                    f"{self.host.address} is not back {waited:.0f} s after the reboot", last=last, fix=_BACK_FIX
+                )
             try:
                 self.host.connect()
                 self._hold()
@@ -151,7 +162,13 @@ class Link:
 
     def _settle(self) -> None:
         """Wait until the service manager has finished booting, and the link has lasted a moment longer."""
-        self.host.run(_BOOTED, timeout=self.settings.settle)
+        try:
+            self.host.run(_BOOTED, timeout=self.settings.settle)
+        except CommandTimedOut:
+            raise NotComingBack(
+                f"{self.host.address} is back, and systemd has not finished starting within {self.settings.settle:g} s",
+                fix="see `systemctl list-jobs` on the host for what it waits for, or raise engine.settle",
+            ) from None
         time.sleep(_STEADY)
         self.host.run(":")
 
@@ -189,6 +206,8 @@ _PAUSE = 0.3
 #: Seconds a link must last after a boot; some images start sshd twice.
 _STEADY = 1.0
 _TAIL_BYTES = 65_536
+
+_BACK_FIX = "see the machine's console output for what keeps it, or raise engine.coming_back"
 
 
 class _Tail:

@@ -10,18 +10,24 @@ from amiforge.shell import Command, script
 #: The line that a wait ends with when its time is up; the path and the holder follow.
 TIMED_OUT = "amiforge: lock not free in time:"
 
-# A lock is a pid file (dnf, yum) or a kernel lock on a file (dpkg, rpm), which /proc/locks knows by inode.
+# A lock is a pid file (dnf, yum) or a kernel lock on a file (dpkg, rpm), which /proc/locks knows by device and inode.
+# The device is that of the mount, which an overlay's files do not say themselves.
 _WAIT = rf"""
 limit=$1; shift
+device() {{
+  at=$(stat -c %m -- "$1") || return
+  while read -r _ _ number _ mounted _; do [ "$mounted" != "$at" ] || found=$number; done </proc/self/mountinfo
+  printf '%02x:%02x' "${{found%:*}}" "${{found#*:}}"
+}}
 holder() {{
   case $1 in
   *.pid)
     read -r pid <"$1" && [ -d "/proc/$pid" ] && echo "$pid"; return ;;
   esac 2>/dev/null
-  inode=$(stat -c %i -- "$1" 2>/dev/null) || return 1
+  lock=$(stat -c %i -- "$1" 2>/dev/null) && lock=$(device "$1"):$lock || return 1
   while read -r _ kind _ _ pid place _; do
     [ "$kind" != '->' ] || continue
-    case $place in *:"$inode") echo "$pid"; return 0 ;; esac
+    [ "$place" != "$lock" ] || {{ echo "$pid"; return 0; }}
   done </proc/locks
   return 1
 }}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count, groupby
 
@@ -27,7 +28,8 @@ from amiforge.engine.locks import lost_race
 from amiforge.engine.plan import Component, Item, Planned, assess, lay_out, queries
 from amiforge.engine.query import Replies
 from amiforge.engine.resource import Change
-from amiforge.errors import AmiforgeError, NotConverged, TaskError
+from amiforge.engine.room import look_for_room
+from amiforge.errors import AmiforgeError, CommandFailed, HostError, NoSpace, NotConverged, TaskError
 
 #: Seconds between two tries for a package manager's lock.
 _RACE_PAUSE = 2.0
@@ -146,7 +148,8 @@ class Walk:
                 self.link.finish(job, item)
             except TaskError as error:
                 waited = time.monotonic() - started
-                if not lost_race(error.lines.get("output", "")) or waited > self.link.settings.lock_wait:
+                lost = type(error) is CommandFailed and lost_race(error.lines.get("output", ""))
+                if not lost or waited > self.link.settings.lock_wait:
                     raise
                 self.listener(Waiting(what="a package manager's lock", seconds=waited, detail=error.message))
                 time.sleep(_RACE_PAUSE)
@@ -219,8 +222,8 @@ class Walk:
                     self.begun[index] = planned
 
     def _job(self, change: Change, item: Item, attempt: int = 0) -> Job:
-        """Give the job of a change. A prefetched one keeps its id, so that its turn finds it started."""
-        place = (str(len(self.reboots)), item.task, item.resource.name, change.summary, str(attempt))
+        """Give the job of a change. It has one id in a run, so that whoever comes to it later finds it started."""
+        place = (item.task, item.resource.name, change.summary, str(attempt))
         return Job(job_id(self.link.run_id, *place), change, self.link.settings.lock_wait)
 
     def _reboot_once(self, reason: str) -> str:
@@ -253,6 +256,9 @@ class Walk:
         item = self.items[index]
         tasks = [component.name() for component in self.components]
         place = f"{tasks.index(item.task) + 1} of {len(tasks)}"
+        if isinstance(error, NoSpace):
+            with suppress(HostError):
+                error.add(room=look_for_room(self.link.host, f"{item.resource.name} {error.block()}"))
         return error.add(
             where=f"{item.where}  {item.resource.name}",
             task=f"{item.task}, {place}, on {self.link.host.address}, after {seconds:.1f} s",

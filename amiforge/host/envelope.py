@@ -13,7 +13,7 @@ import secrets
 import shlex
 from typing import Literal
 
-from amiforge.errors import HostBusy, SudoRefused
+from amiforge.errors import AmiforgeError, HostBusy, NoSpace, SudoRefused
 from amiforge.host.base import Output
 from amiforge.shell import PRELUDE
 
@@ -26,6 +26,9 @@ kill -TERM "-$group"
 sleep 1
 kill -KILL "-$group" 2>/dev/null
 """
+
+#: Exit status of a held script that cannot write what it should hold; `EX_CANTCREAT` of sysexits.
+CANNOT_WRITE = 73
 
 
 class Envelope:
@@ -105,9 +108,14 @@ def sudo_refused(envelope: Envelope, address: str) -> SudoRefused:
     )
 
 
-def busy(output: Output, address: str) -> HostBusy:
-    """Give the error for a held script that ended before its empty line; its standard error says who is there."""
+def busy(output: Output, address: str) -> AmiforgeError:
+    """Give the error for a held script that ended before its empty line; its standard error says why, or who is there.
+
+    Its status is `CANNOT_WRITE` where it could not write its lock, and anything else where the lock is taken.
+    """
     said = output.stderr.decode("utf-8", "replace").strip()
+    if output.status == CANNOT_WRITE:
+        return NoSpace(f"{address} has no room for amiforge's lock", said=said, fix="make room in /run on the host")
     return HostBusy(f"{address} is in use by another amiforge", holder=said, fix="wait for the other one, or end it")
 
 

@@ -29,7 +29,7 @@ fi
 mkdir -p -- "${{into%/*}}" || exit
 new=$(mktemp -d -- "${{into%/*}}/.amiforge.XXXXXXXX") || exit
 trap 'rm -rf -- "$new"' EXIT
-trap 'exit 143' HUP INT TERM
+trap 'exit 143' HUP INT TERM PIPE
 case $format in
   tar) tar -x --no-same-owner --force-local -f "$archive" -C "$new" || exit;;
   zip) unzip -q -o "$archive" -d "$new" || exit;;

@@ -31,7 +31,8 @@ TRIES = 5
 
 # A second run while the first one is under way does no harm: each has files of its own, and the same content gets the
 # name. An answer 4xx, other than 408 and 429, will be the same the next time; wget does not tell which one it got. What
-# is asked for by https is not redirected to http.
+# is asked for by https is not redirected to http. Some errors of curl stay what they are: a malformed address (3),
+# content that cannot be written (23), of which it does not say why, a redirect without end (47), a certificate (60).
 _DOWNLOAD = rf"""
 {CHECK_SIGNATURE}
 url=$1 path=$2 sum=$3 mode=$4 known_as=$5 signature=$6 key=$7 signer_wanted=$8 key_known_as=$9
@@ -44,7 +45,7 @@ directory=${{path%/*}}
 mkdir -p -- "${{directory:-/}}" || exit
 work=$(umask 077 && mktemp -d -- "$directory/.amiforge.XXXXXXXX") || exit
 trap 'rm -rf -- "$work"' EXIT
-trap 'exit 143' HUP INT TERM
+trap 'exit 143' HUP INT TERM PIPE
 fetch() {{
   code=
   case $1 in https:*) protocols='=https' ;; *) protocols='=http,https' ;; esac
@@ -63,6 +64,8 @@ download() {{
   until fetch "$1" "$2"; do
     status=$?
     case $code in 408|429) ;; 4??) attempt={TRIES};; esac
+    [ -z "${{code:-}}" ] || case $status in 3|47|60|77) attempt={TRIES} ;; esac
+    [ "$status" -ne 23 ] || {{ head -c 65536 /dev/zero | tee -- "$work/room" >/dev/null; attempt={TRIES}; }}
     [ "$attempt" -lt {TRIES} ] || {{ printf 'cannot download %s (exit %s %s)\n' "$1" "$status" "$code" >&2; exit 1; }}
     printf 'attempt %s to download %s failed, trying again in %s s\n' "$attempt" "$1" "$attempt"
     sleep "$attempt"

@@ -60,7 +60,7 @@ if [ "$first" -gt 0 ] && [ "$last" -eq 0 ]; then
 fi
 new=$(umask 077 && mktemp -- "$directory/.amiforge.XXXXXXXX") || exit
 trap 'rm -f -- "$new"' EXIT
-trap 'exit 143' HUP INT TERM
+trap 'exit 143' HUP INT TERM PIPE
 if [ "$last" -gt 0 ]; then
   head -n "$((first - 1))" -- "$path" >"$new" || exit
 elif [ -e "$path" ]; then

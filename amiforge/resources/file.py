@@ -28,7 +28,7 @@ directory=${path%/*}
 mkdir -p -- "${directory:-/}" || exit
 new=$(umask 077 && mktemp -- "$directory/.amiforge.XXXXXXXX") || exit
 trap 'rm -f -- "$new"' EXIT
-trap 'exit 143' HUP INT TERM
+trap 'exit 143' HUP INT TERM PIPE
 printf %s "$5" | base64 -d >"$new" && chown -- "$owner" "$new" && chmod -- "$mode" "$new" || exit
 found=$(sha256sum <"$new") || exit
 [ "${found%% *}" = "$sum" ] || { printf '%s: what was written reads differently\n' "$path" >&2; exit 1; }

@@ -20,7 +20,7 @@ _FETCH = rf"""
 url=$1 path=$2 wanted=$3 known_as=$4
 mkdir -p -- "${{path%/*}}" && new=$(umask 077 && mktemp -d -- "${{path%/*}}/.amiforge.XXXXXXXX") || exit
 trap 'rm -rf -- "$new"' EXIT
-trap 'exit 143' HUP INT TERM
+trap 'exit 143' HUP INT TERM PIPE
 case $url in https:*) proto='=https' ;; *) proto='=http,https' ;; esac
 curl -fsSL --proto "$proto" --retry 5 --connect-timeout 20 --speed-limit 1024 --speed-time 60 \
   -o "$new/key" --url "$url" || exit
