@@ -7,13 +7,12 @@ server something it must answer, and give the link up when it has been silent fo
 from __future__ import annotations
 
 import socket
-import subprocess
 import threading
 import time
 from contextlib import suppress
 from typing import Any
 
-from paramiko import ProxyCommand, SSHException, Transport
+from paramiko import SSHException, Transport
 
 
 class Wire:
@@ -35,20 +34,10 @@ class Wire:
         return data
 
     def close(self) -> None:
-        """Close it once; a proxy command's second signal might hit another process."""
+        """Close it once, whoever asks."""
         if not self._closed_once.is_set():
             self._closed_once.set()
             self._sock.close()
-
-    def reap(self) -> None:
-        """Collect a proxy command that was closed, and its pipes, which paramiko leaves lying about."""
-        if isinstance(self._sock, ProxyCommand):
-            self.close()
-            with self._sock.process as process:
-                try:
-                    process.wait(_STEP * 10)
-                except subprocess.TimeoutExpired:
-                    process.kill()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)

@@ -10,6 +10,7 @@ from paramiko import (
     BadHostKeyException,
     ECDSAKey,
     Ed25519Key,
+    HostKeys,
     MissingHostKeyPolicy,
     PasswordRequiredException,
     PKey,
@@ -20,36 +21,35 @@ from paramiko import (
 from paramiko.pkey import UnknownKeyType
 
 from amiforge.errors import AuthRefused, ConfigError, HostKeyMismatch
-from amiforge.host.ssh_settings import Ssh
+from amiforge.host.hop import Hop, known_name
 
 
-def trust(client: SSHClient, name: str, pinned: str | None, settings: Ssh) -> None:
-    """Make a client believe the pinned host key, or else the known_hosts file, and nothing more.
+def trust(client: SSHClient, hop: Hop, pinned: str | None, *, accept_new: bool) -> None:
+    """Make a client believe the pinned host key, or else the hop's files of known hosts, and nothing more.
 
     Args:
         client: a client that has not connected yet.
-        name: the server as known_hosts writes it, see `known_name`.
-        pinned: public key as `ssh-ed25519 AAAA…`; None for the known_hosts file.
-        settings: which file, and whether new hosts are welcome.
+        hop: the server, under which names and where it is known.
+        pinned: public key as `ssh-ed25519 AAAA…`; None for the files.
+        accept_new: a server that none of the files knows is welcome, and added to the first one.
 
     Raises:
         ConfigError: the pinned key is not a public key.
     """
+    # What paramiko looks for, whatever name the server is known by.
+    name, keys = known_name(hop.address, hop.port), client.get_host_keys()
     client.set_missing_host_key_policy(_Refuse())
     if pinned is not None:
         key = public_key(pinned)
-        client.get_host_keys().add(name, key.get_name(), key)
+        keys.add(name, key.get_name(), key)
         return
-    known = settings.known_hosts.expanduser()
-    if known.is_file():
-        client.load_system_host_keys(str(known))
-    if settings.accept_new:
-        client.set_missing_host_key_policy(_AcceptNew(known))
-
-
-def known_name(host: str, port: int) -> str:
-    """Give the name under which known_hosts keeps a server."""
-    return host if port == 22 else f"[{host}]:{port}"  # noqa: PLR2004 - ssh's port, the one that is not written
+    files = [file.expanduser() for file in hop.known_hosts]
+    for file in files:
+        if file.is_file():
+            for kind, key in (HostKeys(str(file)).lookup(hop.known_as) or {}).items():
+                keys.add(name, kind, key)
+    if accept_new:
+        client.set_missing_host_key_policy(_AcceptNew(files[0], hop.known_as))
 
 
 def public_key(text: str) -> PKey:
@@ -111,13 +111,14 @@ class _Refuse(MissingHostKeyPolicy):
 class _AcceptNew(MissingHostKeyPolicy):
     """The first key a host shows is remembered."""
 
-    def __init__(self, known: Path) -> None:
+    def __init__(self, known: Path, name: str) -> None:
         self._known = known
+        self._name = name
 
     def missing_host_key(self, client: SSHClient, hostname: str, key: PKey) -> None:
         self._known.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._known.open("a") as file:
-            file.write(f"{hostname} {key.get_name()} {key.get_base64()}\n")
+            file.write(f"{self._name} {key.get_name()} {key.get_base64()}\n")
 
 
 def _described(key: PKey) -> str:

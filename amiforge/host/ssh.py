@@ -1,28 +1,30 @@
-"""A machine reached over SSH: Fabric finds the way and logs in, everything after that is ours."""
+"""A machine reached over SSH."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from socket import socket
-from typing import Any, cast
+from typing import cast
 
-import fabric
-from paramiko import AuthenticationException, BadHostKeyException, Channel, ChannelException, SSHException, Transport
+from paramiko import Channel, ChannelException, SSHException, Transport
 
-from amiforge.errors import AuthRefused, CommandTimedOut, ConfigError, ConnectionLost, HostError, Unreachable
+from amiforge.errors import AuthRefused, CommandTimedOut, ConnectionLost, HostError
 from amiforge.host.base import OnOutput, Output
+from amiforge.host.chain import VERDICT, Chain
+from amiforge.host.destination import Destination
 from amiforge.host.envelope import KILL_GROUP_OF, Envelope, busy, sudo_refused
 from amiforge.host.heartbeat import Heartbeat, Wire
-from amiforge.host.known_key import known_name, mismatch, private_key, trust
+from amiforge.host.hop import hops
+from amiforge.host.known_key import private_key
+from amiforge.host.ssh_config import SshConfig, not_followed
 from amiforge.host.ssh_session import SshSession
 from amiforge.host.ssh_settings import Ssh
 
-# paramiko reports every broken connection as an error with a traceback; we raise it, and keep the log for who wants it.
-_LOG = "amiforge.paramiko"
-logging.getLogger(_LOG).addHandler(logging.NullHandler())
+_LOGGER = logging.getLogger(__name__)
+_SSH_PORT = 22
 
 
 class SshHost:
@@ -34,7 +36,7 @@ class SshHost:
         port: None for the ssh config's, else 22.
         key: the private key's file or its text; None for the agent and the usual files.
         host_key: the server's public key as `ssh-ed25519 AAAA…`; None for known_hosts.
-        settings: deadlines, and whom to trust.
+        settings: deadlines, the way there, and whom to trust.
 
     Attributes:
         connections: how often a connection was opened.
@@ -57,18 +59,17 @@ class SshHost:
         self.settings = settings or Ssh()
         self.connections = 0
         self.sessions = 0
-        self._to = (address, user or None, port)
+        self._to = Destination(address, user, port)
         self._key = private_key(key) if key is not None else None
+        self._jump_key = private_key(self.settings.jump_key) if self.settings.jump_key else None
         self._host_key = host_key
-        self._connection: Any = None
+        self._chain: Chain | None = None
         self._heartbeat: Heartbeat | None = None
 
     @property
     def address(self) -> str:
         """`user@address`, with `:port` where it is not 22."""
-        address, user, port = self._to
-        shown = f"{user}@{address}" if user else address
-        return f"{shown}:{port}" if port not in {None, 22} else shown
+        return str(replace(self._to, port=None) if self._to.port == _SSH_PORT else self._to)
 
     @property
     def connected(self) -> bool:
@@ -81,12 +82,14 @@ class SshHost:
         if self.connected:
             return
         self.close()
-        self._connection = connection = self._dial()
+        self._chain = chain = self._dial()
         try:
-            self._open(connection)
+            transport = chain.open()
         except BaseException:
             self.close()
             raise
+        self._heartbeat = Heartbeat(transport, cast("Wire", transport.sock), chain.silence)
+        self._heartbeat.start()
         self.connections += 1
 
     def run(self, script: str, *, timeout: float | None = None, on_output: OnOutput | None = None) -> Output:
@@ -122,75 +125,32 @@ class SshHost:
 
     def close(self) -> None:
         """Close the connection; never raises."""
-        connection, heartbeat = self._connection, self._heartbeat
-        self._connection = self._heartbeat = None
+        chain, heartbeat = self._chain, self._heartbeat
+        self._chain = self._heartbeat = None
         if heartbeat:
             heartbeat.stop()
-        while isinstance(connection, fabric.Connection):
-            with suppress(Exception):
-                _hang_up(connection)
-            connection = connection.gateway
+        if chain:
+            chain.close()
         if heartbeat:
             heartbeat.join()
 
     @property
     def _transport(self) -> Transport | None:
-        transport: Transport | None = self._connection.client.get_transport() if self._connection else None
-        return transport
+        return self._chain.transport if self._chain else None
 
-    def _dial(self) -> Any:
-        """Prepare a connection, and its gateways', to be strict about whom it talks to."""
-        address, user, port = self._to
-        config = fabric.Config(lazy=True)
-        if self.settings.config:
-            config.set_runtime_ssh_path(str(self.settings.config.expanduser()))
-        try:
-            config.load_ssh_config()
-        except OSError as error:
-            raise ConfigError(
-                f"ssh.config: {error.strerror}: {error.filename}", fix="name a file that is there"
-            ) from None
-        connection = fabric.Connection(address, user=user, port=port, config=config)
-        hop, pinned = connection, self._host_key
-        while isinstance(hop, fabric.Connection):
-            self._prepare(hop)
-            trust(hop.client, known_name(hop.host, hop.port), pinned, self.settings)
-            hop, pinned = hop.gateway, None
-        if self._key is not None:
-            connection.connect_kwargs.update(pkey=self._key, key_filename=[], allow_agent=False, look_for_keys=False)
-        return connection
-
-    def _prepare(self, hop: Any) -> None:
-        settings = self.settings
-        # As ssh does, pass over an IdentityFile that is not there; paramiko would fail.
-        identities = [name for name in hop.connect_kwargs.get("key_filename", []) if Path(name).expanduser().is_file()]
-        hop.client.set_log_channel(_LOG)
-        hop.connect_timeout = settings.connect_timeout
-        hop.connect_kwargs = {
-            **hop.connect_kwargs,
-            "key_filename": identities,
-            "banner_timeout": settings.auth_timeout,
-            "auth_timeout": settings.auth_timeout,
-            "channel_timeout": settings.channel_timeout,
-            "transport_factory": lambda sock, **options: Transport(cast("socket", Wire(sock)), **options),
-        }
-
-    def _open(self, connection: Any) -> None:
-        at = f"{connection.host} port {connection.port}"
-        try:
-            connection.open()
-        except BadHostKeyException as error:
-            raise mismatch(error, known_name(error.hostname, connection.port)) from None
-        except (SSHException, OSError, EOFError) as error:
-            raise _refusal(error, connection.user, at, self.settings) from None
-        transport = connection.client.get_transport()
-        self._heartbeat = Heartbeat(transport, transport.sock, self.settings.silence)
-        self._heartbeat.start()
+    def _dial(self) -> Chain:
+        """Prepare the connection, strict about everybody on its way."""
+        config = SshConfig.read(self.settings.config)
+        way = hops(self._to, self.settings, config)
+        if not self.connections:
+            for warning in (*config.warnings, *not_followed(config.of(self._to.address))):
+                _LOGGER.warning("ssh config, for %s: not followed: %s", self._to.address, warning)
+        return Chain(way, self._key, self._jump_key, self._host_key, self.settings)
 
     def _envelope(self, script: str) -> Envelope:
-        if self._connection is None:
+        if self._chain is None:
             raise ConnectionLost(f"{self.address} is not connected", fix="call connect() first")
-        return Envelope(script, sudo=self._connection.user != "root")
+        return Envelope(script, sudo=self._chain.user != "root")
 
     @contextmanager
     def _channel(self, envelope: Envelope) -> Iterator[Channel]:
@@ -222,7 +182,7 @@ class SshHost:
             raise sudo_refused(envelope, self.address)
         transport = self._transport
         if transport is not None:
-            transport.join(_VERDICT)
+            transport.join(VERDICT)
         if transport is None or not transport.is_active():
             raise self._lost()
         if envelope.begun:
@@ -235,8 +195,11 @@ class SshHost:
 
     def _lost(self, reason: str = "") -> ConnectionLost:
         verdict = self._heartbeat.verdict if self._heartbeat else ""
+        proxy, said = self._chain.proxy_ended() if self._chain else ("", "")
         return ConnectionLost(
-            f"the connection to {self.address} was lost", reason=verdict or reason or "the server closed it"
+            f"the connection to {self.address} was lost",
+            reason=verdict or proxy or reason or "the server closed it",
+            said=said,
         )
 
     def _kill(self, envelope: Envelope) -> None:
@@ -246,39 +209,9 @@ class SshHost:
                 self.run(KILL_GROUP_OF.format(envelope.pid), timeout=_RELEASE)
 
 
-def _hang_up(hop: Any) -> None:
-    transport = hop.client.get_transport()
-    hop.client.close()
-    if transport is not None:
-        transport.join(_VERDICT)
-        transport.sock.reap()
-
-
 def _ignore(_data: bytes) -> None:
     """Take output nobody asked for."""
 
 
-def _refusal(error: Exception, user: str, at: str, settings: Ssh) -> HostError:
-    """Give our error for a connection that did not come about."""
-    text = str(error)
-    timed_out = isinstance(error, TimeoutError) or "timeout" in text.lower()
-    refused = isinstance(error, AuthenticationException) or "authentication methods" in text
-    if refused and not timed_out:
-        return AuthRefused(
-            f"{at} does not let {user} in",
-            reason=text,
-            fix="check the user name and the key, and that the key's public half is in authorized_keys",
-        )
-    deadlines = f"connect {settings.connect_timeout:g} s, login {settings.auth_timeout:g} s"
-    return Unreachable(
-        f"no SSH connection to {at}",
-        reason=text or type(error).__name__,
-        deadline=deadlines,
-        fix="check the address, that the machine runs, and that its security group lets you in",
-    )
-
-
 #: Seconds a held script gets for its own tidying up, or the killing of a script may take.
 _RELEASE = 5.0
-#: Seconds within which a dead connection shows as such, after its sessions have ended.
-_VERDICT = 0.5

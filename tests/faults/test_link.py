@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,7 +76,7 @@ def test_one_connection_and_one_session_a_run_counted_by_the_server(host: SshHos
 
 
 def test_nagle_is_off(host: SshHost) -> None:
-    transport = host._connection.client.get_transport()
+    transport: Any = host._transport
     assert transport.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 

@@ -17,7 +17,7 @@ from amiforge.host.ssh import SshHost
         ("ssh://ec2-user@10.0.3.7:2222", "ec2-user@10.0.3.7:2222"),
         ("ssh://ubuntu@node-1.example.com/", "ubuntu@node-1.example.com"),
         ("ubuntu@node:22", "ubuntu@node"),
-        ("ssh://root@[fe80::1]:2200", "root@fe80::1:2200"),
+        ("ssh://root@[fe80::1]:2200", "root@[fe80::1]:2200"),
         ("alias-of-the-ssh-config", "alias-of-the-ssh-config"),
     ],
 )

@@ -44,10 +44,7 @@ def sshd() -> Iterator[Sshd]:
 def test_one_test_a_check_over_one_connection(pytester: pytest.Pytester, sshd: Sshd) -> None:
     pytester.makeconftest(RECIPE)
     (sshd.path / "ssh_config").write_text(f"Host *\n  UserKnownHostsFile {sshd.path}/known_hosts\n")
-    known = pytester.path / ".ssh" / "known_hosts"
-    known.parent.mkdir()
-    known.write_text(f"[127.0.0.1]:{sshd.port} {sshd.host_key}\n")
-    pytester._monkeypatch.setenv("HOME", str(pytester.path))
+    (sshd.path / "known_hosts").write_text(f"[127.0.0.1]:{sshd.port} {sshd.host_key}\n")
     arguments = [
         "--pyargs",
         "amiforge.verify",
