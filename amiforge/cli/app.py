@@ -17,9 +17,12 @@ import typer
 from amiforge.cli import sandbox
 from amiforge.cli.apply import apply
 from amiforge.cli.bake import bake
+from amiforge.cli.gc import gc
 from amiforge.cli.list import list_recipes
 from amiforge.cli.lock import lock
 from amiforge.cli.plan import plan
+from amiforge.cli.resume import resume
+from amiforge.cli.runs import runs
 from amiforge.cli.show import show
 from amiforge.cli.verify import verify
 from amiforge.errors import AmiforgeError
@@ -42,6 +45,9 @@ app.command("show", short_help="Show what will be on an image.")(show)
 app.command("plan", short_help="Say what would be done.")(plan)
 app.command("apply", short_help="Bring a running machine to a recipe.")(apply)
 app.command("bake", short_help="Make images.")(bake)
+app.command("resume", short_help="Go on with a run.")(resume)
+app.command("runs", short_help="List runs and what came of them.")(runs)
+app.command("gc", short_help="Remove what dead runs left in EC2.")(gc)
 app.command("verify", short_help="Prove that a machine or image is right.")(verify)
 app.command("lock", short_help="Record what downloads and keys are.")(lock)
 app.add_typer(sandbox.app, name="sandbox", short_help="The EC2 on this machine.")
@@ -73,8 +79,8 @@ def run(args: Sequence[str]) -> int:
     except AmiforgeError as error:
         typer.echo(error.block(), err=True)
         return error.exit_status
-    except (KeyboardInterrupt, typer.Abort):
-        status = INTERRUPTED
+    except (KeyboardInterrupt, typer.Abort) as interrupt:
+        status, notes = INTERRUPTED, getattr(interrupt, "__notes__", [])
     except BrokenPipeError:
         # Who read our output has left. Python would say so once more when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

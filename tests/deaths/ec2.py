@@ -1,0 +1,84 @@
+"""An EC2 on the loopback interface with machines that only pretend, and all that is in it, seen from behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Thread
+from types import TracebackType
+from typing import Any, Self
+
+from moto.ec2.models import ec2_backends
+from moto.ssm.models import ssm_backends
+
+from amiforge.sandbox.api.account import ACCOUNT_ID, Account
+from amiforge.sandbox.api.app import App, bind
+from amiforge.sandbox.api.records import Device, ImageRecord, ImageRecords
+from amiforge.sandbox.faults import Fault
+from amiforge.settings import AwsSettings
+from tests.deaths.machines import PretendMachines
+from tests.unit.sandbox.api.fakes import FakeAddresses
+
+REGION = "us-east-1"
+SOURCE = ImageRecord(
+    id="ami-0source",
+    name="al2023-ami-2023.9-x86_64",
+    created=datetime(2025, 9, 1, tzinfo=UTC),
+    layers=("ami-0source",),
+    devices=(Device("/dev/xvda", "snap-0source", size=20, throughput=125, iops=3000),),
+    owner_id="137112412989",
+    owner_alias="amazon",
+    public=True,
+)
+
+
+class Ec2:
+    """A fresh account, served from the moment this exists until it is left."""
+
+    def __init__(self, folder: Path) -> None:
+        self._plain = ec2_backends.backend
+        records = ImageRecords(folder / "records")
+        self.account = Account(PretendMachines(folder), records, FakeAddresses(), (SOURCE,))
+        self.app = App(self.account, {})
+        self._server = bind(self.app)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self.account.close()
+        # Other tests in this process use moto as it is.
+        ec2_backends.backend = self._plain
+        ec2_backends.clear()
+        ssm_backends.clear()
+
+    @property
+    def settings(self) -> AwsSettings:
+        return AwsSettings(region=REGION, endpoint_url=self.url)
+
+    def order(self, fault: Fault) -> None:
+        self.account.faults.order(fault)
+
+    def inventory(self, region: str = REGION) -> list[str]:
+        """Name everything there is, tagged or not, but the source image and what an account has from its beginning."""
+        with self.account.lock:
+            return sorted(_there(ec2_backends[ACCOUNT_ID][region]))
+
+
+def _there(ec2: Any) -> Iterator[str]:
+    yield from (f"instance {one.id} {one.state}" for one in ec2.all_instances() if one.state != "terminated")
+    yield from (f"volume {name}" for name in ec2.volumes)
+    yield from (f"network interface {name}" for name in ec2.enis)
+    yield from (f"key pair {pair.key_name}" for pair in ec2.describe_key_pairs([]))
+    yield from (f"security group {each.name}" for each in ec2.describe_security_groups() if each.name != "default")
+    for image in ec2.amis.values():
+        if image.id != SOURCE.id:
+            state = {tag["key"]: tag["value"] for tag in ec2.describe_tags({"resource-id": [image.id]})}
+            yield f"image {image.id} {state.get('amiforge:state', 'untagged')}"
+    parts = {device["Ebs"]["SnapshotId"] for image in ec2.amis.values() for device in image.block_device_mappings}
+    yield from (f"snapshot {name}" for name in ec2.snapshots if name not in parts)
