@@ -6,33 +6,27 @@ error message quotes, or that comes back encoded and in pieces.
 
 from __future__ import annotations
 
-import base64
-import json
 import re
-import shlex
 import threading
+import traceback
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from itertools import pairwise
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 from amiforge.errors import AmiforgeError, RecipeError
-from amiforge.shell import Secret
+from amiforge.secret_forms import forms
+from amiforge.shell import MASK, Secret
 
-MASK = "[secret]"
 #: Shorter secrets are refused: they occur by chance, and masked everywhere, the gaps would tell what they are.
-SHORTEST = 4
-#: Shorter lines of a secret with many lines are left alone: a brace, a keyword, `=` at the end of base64.
-SHORTEST_LINE = 8
+SHORTEST = 6
 
 #: Every form of a secret is found by so many of its first characters.
 _STEM = 4
-#: What PEM writes around a key is the same for everybody.
-_ARMOUR = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]+-----")
 #: A line break after so many characters of base64 or hex was put there by `base64`, `openssl`, `xxd` or whatever wrote
 #: a PEM file (76, 64, 60 and 64 or 70 a line), and what follows belongs to the same text.
 _WRAPPED = 60
@@ -92,15 +86,36 @@ class Redaction:
         return Stream(lambda: self._forms)
 
     def mask(self, error: BaseException) -> None:
-        """Mask what an error says, and what those say that it came of, in place."""
-        pending: list[BaseException | None] = [error]
-        seen: list[BaseException] = []
-        while pending:
-            each = pending.pop()
-            if each is not None and not any(each is known for known in seen):
-                seen.append(each)
-                self._mask(each)
-                pending += [each.__cause__, each.__context__]
+        """Mask what an error says, and what those say that it came of, in place. Those that keep it are forgotten."""
+        pending, seen = [error], [error]
+        for each in pending:
+            self._mask(each)
+            for link in ("__cause__", "__context__"):
+                origin = getattr(each, link)
+                if origin is None or any(origin is known for known in seen):
+                    continue
+                self._mask(origin)
+                if self._shown_by(origin):
+                    setattr(each, link, None)
+                else:
+                    seen.append(origin)
+                    pending.append(origin)
+
+    @contextmanager
+    def masking(self) -> Iterator[None]:
+        """Mask every error that leaves this context.
+
+        Raises:
+            AmiforgeError: instead of an error of another kind that says a secret and cannot be changed.
+        """
+        try:
+            yield
+        except Exception as error:
+            self.mask(error)
+            if not self._shown_by(error):
+                raise
+            text = self.text("".join(traceback.format_exception(error)))
+            raise AmiforgeError(f"unexpected {type(error).__name__}", traceback=text) from None
 
     def _mask(self, error: BaseException) -> None:
         if isinstance(error, AmiforgeError):
@@ -109,6 +124,10 @@ class Redaction:
         error.args = tuple(self.text(arg) if isinstance(arg, str) else arg for arg in error.args)
         if notes := getattr(error, "__notes__", ()):
             error.__notes__ = [self.text(note) for note in notes]
+
+    def _shown_by(self, error: BaseException) -> bool:
+        text = "".join(traceback.format_exception_only(error))
+        return self.text(text) != text
 
 
 class Stream:
@@ -190,18 +209,6 @@ class _Forms:
         return spans, min(undecided, next(short, size))
 
 
-def forms(secret: str) -> Iterator[str]:
-    """Give every form in which a secret, or a line of it, may be met."""
-    lines = [line.strip() for line in secret.splitlines() if not _ARMOUR.fullmatch(line.strip())]
-    for part in {secret, secret.strip(), *(line for line in lines if len(line) >= SHORTEST_LINE)}:
-        yield part
-        yield from _escaped(part)
-        yield from _percent_encoded(part)
-        yield from _base64(part.encode("utf-8", "surrogateescape"))
-        digits = part.encode("utf-8", "surrogateescape").hex()
-        yield from (digits, digits.upper())
-
-
 def secrets_in(value: object) -> Iterator[Secret]:
     """Give every secret in a value: in the fields of models and dataclasses, in collections, at any depth."""
     if isinstance(value, Secret):
@@ -215,42 +222,6 @@ def secrets_in(value: object) -> Iterator[Secret]:
         yield from secrets_in([getattr(value, field.name, None) for field in fields(value)])
     elif hasattr(type(value), "__pydantic_fields__"):
         yield from secrets_in(list(vars(value).values()))
-
-
-def _escaped(part: str) -> Iterator[str]:
-    """Give it as JSON, Python and shells write it within their quotes."""
-    for text in (json.dumps(part)[1:-1], json.dumps(part, ensure_ascii=False)[1:-1]):
-        yield from (text, text.replace("/", "\\/"))
-        # as Go writes JSON
-        yield text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
-        # as shells write $'…'
-        yield text.replace('\\"', '"').replace("'", "\\'")
-    yield from (repr(part)[1:-1], repr(f"{part}'\"")[1:-4])
-    yield shlex.quote(part).removeprefix("'").removesuffix("'")
-    yield part.replace("'", "'\\''")
-    yield re.sub(r'([$`"\\])', r"\\\1", part)
-    yield re.sub(r"([^\w@%+=:,./-])", r"\\\1", part, flags=re.ASCII)
-
-
-def _percent_encoded(part: str) -> Iterator[str]:
-    raw = part.encode("utf-8", "surrogateescape")
-    for text in (quote(raw), quote(raw, safe=""), quote(raw, safe="!'()*"), quote_plus(raw)):
-        yield text
-        yield re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), text)
-
-
-def _base64(raw: bytes) -> Iterator[str]:
-    """Give its base64, and what of that is the same wherever it stands in something larger.
-
-    There, the characters at both ends hold bits of the neighbours too, and up to four bits of the secret.
-    """
-    whole = base64.b64encode(raw).decode()
-    texts = [whole, whole.rstrip("=")]
-    for lead in range(3):
-        text = base64.b64encode(bytes(lead) + raw).decode()
-        texts.append(text[-(-8 * lead // 6) : 8 * (lead + len(raw)) // 6])
-    for text in texts:
-        yield from (text, text.translate(str.maketrans("+/", "-_")))
 
 
 def _unwrapped(text: str, before: str) -> tuple[str, list[int]]:

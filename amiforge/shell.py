@@ -9,8 +9,12 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 from amiforge.errors import RecipeError
+
+if TYPE_CHECKING:
+    from pydantic_core import CoreSchema
 
 #: What every script starts with: a known language, a known PATH (sudo's own lacks /usr/local/bin on Amazon Linux)
 #: and a known umask, whatever the login shell of the image does.
@@ -23,10 +27,16 @@ PRELUDE = (
 
 _RUN_ARGUMENTS = '"$@"'
 
+#: What stands where a secret was.
+MASK = "[secret]"
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Secret:
-    """A value that no renderer shows. `reveal()` is called where the value goes to the host, and nowhere else."""
+    """A value that no renderer shows. `reveal()` is called where the value goes to the host, and nowhere else.
+
+    As the type of an option it takes text, and is written to JSON as its mask.
+    """
 
     value: str
 
@@ -35,9 +45,28 @@ class Secret:
         return self.value
 
     def __str__(self) -> str:
-        return "••••••"
+        return MASK
 
     __repr__ = __str__
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> CoreSchema:
+        from pydantic_core import core_schema  # noqa: PLC0415 - commands are quoted without it, too
+
+        return core_schema.no_info_plain_validator_function(
+            cls._validated,
+            json_schema_input_schema=core_schema.str_schema(),
+            serialization=core_schema.to_string_ser_schema(when_used="json"),
+        )
+
+    @classmethod
+    def _validated(cls, value: Any) -> Secret:
+        given = cls(value) if isinstance(value, str) else value
+        if not isinstance(given, Secret):
+            raise ValueError("must be text")  # noqa: TRY004 - pydantic reports a ValueError
+        if given.value == MASK:
+            raise ValueError(f"{MASK} stands where the secret was; give the secret itself")
+        return given
 
 
 Argument = str | PurePosixPath | Secret

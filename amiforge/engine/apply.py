@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from amiforge.engine.batch import put, read_system
+from amiforge.engine.discretion import Discreet
 from amiforge.engine.events import ApplyFinished, Listener, Status, silent
 from amiforge.engine.link import Link
 from amiforge.engine.plan import Component, Plan, Planned, assess, lay_out, queries
 from amiforge.engine.walk import Result, Walk
 from amiforge.host.base import Host
+from amiforge.redaction import Redaction, secrets_in
 from amiforge.settings import EngineSettings
 from amiforge.systems.system import System
 from amiforge.systems.trust import FIRST_USE, Trust
@@ -50,11 +52,12 @@ def plan(
         FactUnreadable: an answer of the host makes no sense.
     """
     settings = settings or EngineSettings()
-    host.connect()
-    system = _dress(settings, trust)(read_system(host))
-    items = lay_out(components, system)
-    _, replies = put(host, queries(items, system), settings.query_timeout)
-    return Plan(system, tuple(assess(item, replies, system) for item in items))
+    with Redaction(secrets_in(list(components))).masking():
+        host.connect()
+        system = _dress(settings, trust)(read_system(host))
+        items = lay_out(components, system)
+        _, replies = put(host, queries(items, system), settings.query_timeout)
+        return Plan(system, tuple(assess(item, replies, system) for item in items))
 
 
 def outline(components: Sequence[Component], system: System) -> Plan:
@@ -63,18 +66,20 @@ def outline(components: Sequence[Component], system: System) -> Plan:
     return Plan(system, tuple(Planned(item, unknown="no host was asked") for item in items))
 
 
-def apply(
+def apply(  # noqa: PLR0913 - two things are needed, and each of the others may be left out
     host: Host,
     components: Sequence[Component],
     *,
     listener: Listener = silent,
     settings: EngineSettings | None = None,
     trust: Trust = FIRST_USE,
+    run: str = "",
 ) -> Report:
     """Bring a host to the state that the components describe, rebooting it where they say so.
 
     Nothing counts as done before the host, asked again, says so. A second apply finds nothing to do, with one
-    connection and two sessions.
+    connection and two sessions. With the `run` of an earlier apply whose process died, jobs of that one that still run
+    on the host are followed to their end instead of begun again.
 
     Raises:
         HostError: the host cannot be reached, locked or used any more.
@@ -84,8 +89,10 @@ def apply(
     """
     settings = settings or EngineSettings()
     started = time.monotonic()
-    with Link(host, settings, listener, _dress(settings, trust)) as link:
-        walk = Walk(link, components, listener)
+    redaction = Redaction(secrets_in(list(components)))
+    listener = Discreet(listener, redaction)
+    with redaction.masking(), Link(host, settings, listener, _dress(settings, trust), run) as link:
+        walk = Walk(link, components, listener, redaction)
         while reason := walk.go():
             link.reboot(reason)
         report = Report(link.system, tuple(walk.results.values()), time.monotonic() - started)

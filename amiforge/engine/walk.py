@@ -30,6 +30,7 @@ from amiforge.engine.query import Replies
 from amiforge.engine.resource import Change
 from amiforge.engine.room import look_for_room
 from amiforge.errors import AmiforgeError, CommandFailed, HostError, NoSpace, NotConverged, TaskError
+from amiforge.redaction import Redaction, secrets_in
 
 #: Seconds between two tries for a package manager's lock.
 _RACE_PAUSE = 2.0
@@ -48,13 +49,15 @@ class Result:
 class Walk:
     """The walk over all resources, begun anew after each reboot.
 
-    `results` hold how each resource ended, by task and resource; one changed before a reboot stays `changed`.
+    `redaction` learns every secret that is met on the way. `results` hold how each resource ended, by task and resource;
+    one changed before a reboot stays `changed`.
     """
 
-    def __init__(self, link: Link, components: Sequence[Component], listener: Listener) -> None:
+    def __init__(self, link: Link, components: Sequence[Component], listener: Listener, redaction: Redaction) -> None:
         self.link = link
         self.components = components
         self.listener = listener
+        self.redaction = redaction
         self.results: dict[tuple[str, str], Result] = {}
         self.reboots: list[str] = []
         self.items: tuple[Item, ...] = ()
@@ -66,6 +69,7 @@ class Walk:
         """Make every resource as wanted, in order. Gives the reason when the host must reboot before going on."""
         system = self.link.system
         self.items = lay_out(self.components, system)
+        self.redaction.learn(*secrets_in([item.resource for item in self.items]))
         self.stale = set(range(len(self.items)))
         self.listener(
             ApplyStarted(
@@ -119,6 +123,7 @@ class Walk:
             raise NotConverged(f"{planned.item.resource.name}: {planned.unknown}", fix="put what it needs before it")
         jobs: list[Job] = []
         parts: list[Change] = []
+        self.redaction.learn(*secrets_in([change.command for change in planned.changes]))
         for change in planned.changes:
             self.listener(
                 ChangeStarted(
@@ -216,6 +221,7 @@ class Walk:
         self.begun = {}
         for index, item in enumerate(self.items):
             planned = assess(item, self.replies, self.link.system)
+            self.redaction.learn(*secrets_in([change.command for change in planned.changes]))
             for change in planned.changes:
                 if change.prefetch:
                     self.link.start(self._job(change, item))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from subprocess import CalledProcessError
+from traceback import format_exception
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from amiforge.errors import CommandFailed, RecipeError
+from amiforge.errors import AmiforgeError, CommandFailed, RecipeError
 from amiforge.redaction import Redaction, secrets_in
 from amiforge.shell import Secret, argv
 
@@ -21,9 +23,9 @@ AQI=
 """
 
 
-@pytest.mark.parametrize("secret", ["abc", " x ", Secret("123\n")])
+@pytest.mark.parametrize("secret", ["abcde", " x ", Secret("123\n")])
 def test_a_secret_too_short_to_be_masked_is_refused(secret: str | Secret) -> None:
-    with pytest.raises(RecipeError, match="fewer than 4 characters"):
+    with pytest.raises(RecipeError, match="fewer than 6 characters"):
         Redaction([secret])
 
 
@@ -41,8 +43,10 @@ def test_lines_of_a_key_are_masked_one_by_one_and_its_armour_and_short_lines_are
 
 
 def test_data_is_masked_at_any_depth_in_keys_too() -> None:
-    found = Redaction(["hunter22"]).data({"hunter22": [("a hunter22",), {"b": {"hunter22"}}, Secret("x"), 1, None]})
-    assert found == {"[secret]": [("a [secret]",), {"b": ["[secret]"]}, "••••••", 1, None]}
+    found = Redaction(["hunter22"]).data(
+        {"hunter22": [("a hunter22",), {"b": {"hunter22"}}, Secret("other!"), 1, None]}
+    )
+    assert found == {"[secret]": [("a [secret]",), {"b": ["[secret]"]}, "[secret]", 1, None]}
 
 
 def test_an_error_is_masked_with_its_lines_notes_and_causes() -> None:
@@ -59,6 +63,30 @@ def test_an_error_is_masked_with_its_lines_notes_and_causes() -> None:
     )
 
 
+def test_an_error_that_keeps_its_words_does_not_get_out() -> None:
+    redaction = Redaction(["hunter22"])
+    stubborn = CalledProcessError(1, ["login", "hunter22"])
+    with pytest.raises(AmiforgeError, match="unexpected CalledProcessError") as caught, redaction.masking():
+        raise stubborn
+    assert "hunter22" not in "".join(format_exception(caught.value))
+    with pytest.raises(CommandFailed) as caught, redaction.masking():
+        raise CommandFailed("login failed") from stubborn
+    assert "hunter22" not in "".join(format_exception(caught.value))
+
+
+def test_a_secret_option_takes_text_and_is_written_as_its_mask() -> None:
+    class Model(BaseModel):
+        token: Secret
+
+    assert Model.model_validate({"token": "hunter22"}) == Model(token=Secret("hunter22"))
+    model = Model.model_validate_json('{"token": "hunter22"}')
+    assert model.token.reveal() == "hunter22"
+    assert "hunter22" not in f"{model!r} {model.model_dump()} {model.model_dump_json()}"
+    for wrong in (["hunter22"], model.model_dump(mode="json")["token"]):
+        with pytest.raises(ValidationError, match=r"must be text|give the secret itself"):
+            Model.model_validate({"token": wrong})
+
+
 def test_secrets_are_found_in_models_dataclasses_and_collections() -> None:
     class Model(BaseModel):
         token: Secret
@@ -68,8 +96,8 @@ def test_secrets_are_found_in_models_dataclasses_and_collections() -> None:
     class Plain:
         model: Model
 
-    model = Model(token=Secret("one!"), more=({"a": [Secret("two!")], "b": argv("x", Secret("three"))},))
-    assert [secret.reveal() for secret in secrets_in([Plain(model), Plain])] == ["one!", "two!", "three"]
+    model = Model(token=Secret("first!"), more=({"a": [Secret("second")], "b": argv("x", Secret("three"))},))
+    assert [secret.reveal() for secret in secrets_in([Plain(model), Plain])] == ["first!", "second", "three"]
 
 
 def test_what_is_learned_later_is_masked_from_then_on_by_streams_too() -> None:
