@@ -14,6 +14,10 @@ from typing import Self
 _PIECE = 65_536
 #: Pieces on the way in one direction; a full link pushes back, as TCP does.
 _ON_THE_WAY = 256
+#: Bytes of a narrow link's buffer.
+_NARROW = 4096
+#: Seconds that the last bytes before a cut get to arrive.
+_DELIVERY = 0.05
 _ABORT = struct.pack("ii", 1, 0)
 
 
@@ -24,22 +28,29 @@ class Forwarder:
         host: where to.
         port: where to.
         delay: seconds each byte is on its way, in each direction; half a round trip.
+        rate: bytes a second that get through in each direction; 0 for all that come.
 
     Attributes:
         delay: as above; a change counts for what comes from then on.
+        cut_after: bytes from the client that still get through before every connection is cut, once; negative for all.
         port: where it listens.
         connections: how many it has taken so far.
     """
 
-    def __init__(self, host: str, port: int, *, delay: float = 0.0) -> None:
+    def __init__(self, host: str, port: int, *, delay: float = 0.0, rate: int = 0) -> None:
         self._target = (host, port)
+        self._rate = rate
         self.delay = delay
+        self.cut_after = -1
         self._open: set[socket.socket] = set()
         self._cut: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._flowing = threading.Event()
         self._flowing.set()
         self._listener = socket.create_server(("127.0.0.1", 0))
+        if rate:
+            # A narrow link has room for little; the kernel would take megabytes off the client's hands at once.
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _NARROW)
         self.port: int = self._listener.getsockname()[1]
         self.connections = 0
         threading.Thread(target=self._accept, name="forwarder", daemon=True).start()
@@ -91,7 +102,8 @@ class Forwarder:
             return
         with self._lock:
             self._open |= {near, far}
-        pumps = [threading.Thread(target=self._pump, args=ends, daemon=True) for ends in ((near, far), (far, near))]
+        ways = ((near, far, True), (far, near, False))
+        pumps = [threading.Thread(target=self._pump, args=way, daemon=True) for way in ways]
         for pump in pumps:
             pump.start()
         for pump in pumps:
@@ -102,8 +114,8 @@ class Forwarder:
         near.close()
         far.close()
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
-        """Carry one direction: a thread reads and stamps, this one delivers when the time has come."""
+    def _pump(self, source: socket.socket, sink: socket.socket, up: bool) -> None:
+        """Carry one direction, `up` from the client: a thread reads and stamps, this one delivers in time."""
         sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         way: queue.Queue[tuple[float, bytes]] = queue.Queue(_ON_THE_WAY)
         reader = threading.Thread(target=self._read, args=(source, way), daemon=True)
@@ -116,7 +128,7 @@ class Forwarder:
                 break
             with suppress(OSError):
                 if data:
-                    sink.sendall(data)
+                    sink.sendall(self._until_cut(data) if up else data)
                     continue
                 sink.shutdown(socket.SHUT_WR)
             break
@@ -126,11 +138,27 @@ class Forwarder:
             with suppress(queue.Empty):
                 way.get(timeout=0.1)
 
+    def _until_cut(self, data: bytes) -> bytes:
+        """Give what of a piece still gets through, and cut everything where that is not all."""
+        if self.cut_after < 0:
+            return data
+        through, left = data[: self.cut_after], self.cut_after - len(data)
+        if self.cut_after and left <= 0:
+            threading.Timer(_DELIVERY, self._cut_now).start()
+        self.cut_after = max(0, left)
+        return through
+
+    def _cut_now(self) -> None:
+        self.drop()
+        self.cut_after = -1
+
     def _read(self, source: socket.socket, way: queue.Queue[tuple[float, bytes]]) -> None:
         data = b"-"
         while data:
             try:
-                data = source.recv(_PIECE)
+                data = source.recv(max(1, self._rate // 20) if self._rate else _PIECE)
             except OSError:
                 data = b""
+            if self._rate:
+                time.sleep(len(data) / self._rate)
             way.put((time.monotonic() + self.delay, data))

@@ -111,3 +111,32 @@ def test_nobody_behind_it_ends_the_connection() -> None:
     ):
         link.settimeout(5)
         assert link.recv(1) == b""
+
+
+def test_narrow_link_takes_its_time_and_pushes_back(echo_port: int) -> None:
+    with (
+        Forwarder("127.0.0.1", echo_port, rate=20_000) as forwarder,
+        socket.create_connection(("127.0.0.1", forwarder.port)) as link,
+    ):
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        started = time.monotonic()
+        link.sendall(bytes(20_000))
+        assert time.monotonic() - started > 0.3
+        link.shutdown(socket.SHUT_WR)
+        assert _everything(link) == bytes(20_000)
+        assert 0.9 < time.monotonic() - started < 5
+
+
+def test_link_is_cut_after_so_many_bytes_and_only_once(echo_port: int) -> None:
+    with Forwarder("127.0.0.1", echo_port) as forwarder:
+        forwarder.cut_after = 1000
+        with socket.create_connection(("127.0.0.1", forwarder.port)) as link:
+            link.sendall(bytes(900))
+            assert len(link.recv(900, socket.MSG_WAITALL)) == 900
+            link.sendall(bytes(900))
+            with pytest.raises(ConnectionResetError):
+                _everything(link)
+        with socket.create_connection(("127.0.0.1", forwarder.port)) as link:
+            link.sendall(bytes(5000))
+            link.shutdown(socket.SHUT_WR)
+            assert len(_everything(link)) == 5000
