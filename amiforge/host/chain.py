@@ -94,7 +94,7 @@ class Chain:
 
     def proxy_ended(self) -> tuple[str, str]:
         """Say how the proxy command ended, and its last words; empty while it runs, or if there is none."""
-        ended = self._proxy.ended(VERDICT) if self._proxy else ""
+        ended = self._proxy.ended() if self._proxy else ""
         return (ended, self._proxy.said()) if self._proxy and ended else ("", "")
 
     def close(self) -> None:
@@ -166,7 +166,7 @@ class Chain:
         proxy = self._proxy if hop.proxy else None
         return Unreachable(
             f"no SSH connection to {hop}",
-            reason=(proxy.ended(VERDICT) if proxy else "") or late or text,
+            reason=(proxy.ended() if proxy else "") or late or text,
             said=proxy.said() if proxy else "",
             proxy=hop.proxy,
             deadline=f"connect {hop.connect_timeout:g} s, login {self._settings.auth_timeout:g} s",

@@ -66,7 +66,7 @@ def hops(to: Destination, settings: Ssh, config: SshConfig) -> tuple[Hop, ...]:
         before = ()
     trust = (settings.known_hosts,) if "known_hosts" in settings.model_fields_set else _known_hosts(options, settings)
     target = _hop(to, options, settings, proxy, trust)
-    return (*_through(before, settings, config, (to.address,)), target)
+    return (*_through(before, settings, config, (_place(to),)), target)
 
 
 def known_name(host: str, port: int) -> str:
@@ -81,16 +81,20 @@ def _through(
     for place, server in enumerate(servers):
         options, proxy = config.of(server.address), ""
         if place == 0:
-            if server.address in trail:
+            if _place(server) in trail:
                 raise ConfigError(
-                    f"the jump hosts of {trail[0]} go in a circle: {' ← '.join((*trail, server.address))}",
+                    f"the jump hosts of {trail[0]} go in a circle: {' ← '.join((*trail, _place(server)))}",
                     fix="give the jump host a block of its own in the ssh config, with `ProxyJump none`",
                 )
             before, proxy = _own_way(server.address, options)
-            yield from _through(before, settings, config, (*trail, server.address))
+            yield from _through(before, settings, config, (*trail, _place(server)))
         # What pins the host says nothing of the servers before it; those are the user's own.
         trust = (settings.known_hosts, *_known_hosts(options, settings))
         yield _hop(server, options, settings, proxy, trust)
+
+
+def _place(server: Destination) -> str:
+    return known_name(server.address, server.port or _SSH_PORT)
 
 
 def _own_way(address: str, options: Mapping[str, Any]) -> tuple[tuple[Destination, ...], str]:

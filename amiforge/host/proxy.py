@@ -42,6 +42,8 @@ class Proxy:
         os.set_blocking(self._input.fileno(), False)
         self._timeout: float | None = None
         self._closed = threading.Event()
+        self._hung_up = False
+        self._own_status: int | None = None
         self._reaped = False
 
     def settimeout(self, seconds: float | None) -> None:
@@ -51,7 +53,9 @@ class Proxy:
     def recv(self, size: int) -> bytes:
         """Receive like a socket; empty when the command has ended."""
         self._wait(self._output.fileno(), select.POLLIN)
-        return b"" if self._closed.is_set() else os.read(self._output.fileno(), size)
+        data = b"" if self._closed.is_set() else os.read(self._output.fileno(), size)
+        self._hung_up = self._hung_up or not data
+        return data
 
     def send(self, data: bytes) -> int:
         """Send like a socket.
@@ -62,12 +66,12 @@ class Proxy:
         self._wait(self._input.fileno(), select.POLLOUT)
         return os.write(self._input.fileno(), data)
 
-    def ended(self, seconds: float = 0) -> str:
-        """Say with what status the command ended, on its own, within some seconds; empty while it runs."""
-        if self._closed.is_set() or (status := self._status(seconds)) is None:
+    def ended(self) -> str:
+        """Say with what status the command ended on its own; empty while it runs, or when it was ended by us."""
+        status = self._own_status if self._closed.is_set() else self._status(_MOMENT if self._hung_up else 0)
+        if status is None:
             return ""
-        ending = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-        return f"the proxy command {ending}"
+        return f"the proxy command {f'was killed by signal {-status}' if status < 0 else f'ended with status {status}'}"
 
     def said(self) -> str:
         """Give the last lines of its standard error."""
@@ -80,6 +84,7 @@ class Proxy:
     def close(self) -> None:
         """Ask the command, and what it started, to end."""
         if not self._closed.is_set():
+            self._own_status = self._status(_MOMENT if self._hung_up else 0)
             self._closed.set()
             self._signal(signal.SIGTERM)
 
@@ -119,5 +124,7 @@ class Proxy:
 
 
 _STEP = 0.02
+#: Seconds between the end of a command's output and its own.
+_MOMENT = 0.3
 #: Seconds a command gets for ending in order.
 _PATIENCE = 2.0
