@@ -37,7 +37,6 @@ DIRT = {
     "tmp/left over": "x",
     "tmp/.hidden": "x",
     "var/tmp/x": "x",
-    "run/amiforge/jobs/1/log": "x",
 }
 
 
