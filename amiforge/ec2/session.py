@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from amiforge.ec2.poll import Pace
 from amiforge.ec2.refusal import refused
 from amiforge.errors import ConfigError
 from amiforge.settings import AwsSettings
+from amiforge.shell import Secret
 
 if TYPE_CHECKING:
     import boto3
@@ -38,6 +40,7 @@ class Call:
 
 
 OnCall = Callable[[Call], None]
+OnSecret = Callable[[Secret], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,12 @@ class Clients:
     pace: Pace
 
 
-def open_clients(settings: AwsSettings, pace: Pace | None = None, on_call: OnCall | None = None) -> Clients:
+def open_clients(
+    settings: AwsSettings,
+    pace: Pace | None = None,
+    on_call: OnCall | None = None,
+    on_secret: OnSecret | None = None,
+) -> Clients:
     """Open the clients for a region.
 
     An endpoint on this machine gets made-up credentials, so that real ones never reach it.
@@ -70,6 +78,8 @@ def open_clients(settings: AwsSettings, pace: Pace | None = None, on_call: OnCal
         settings: region, profile, endpoint and patience.
         pace: how often they look when they wait.
         on_call: told of every call that may change something, before it is sent and when it is answered.
+        on_secret: told of the secret key and session token that calls are signed with, before each call: those of a
+            role are renewed from time to time.
 
     Raises:
         ConfigError: no region is given anywhere, or the profile does not exist.
@@ -98,6 +108,8 @@ def open_clients(settings: AwsSettings, pace: Pace | None = None, on_call: OnCal
     )
     for client in (clients.ec2, clients.once, clients.ssm):
         translate_failures(client.meta.events, on_call)
+        if on_secret and not clients.local:
+            client.meta.events.register("before-call", partial(_tell_credentials, session, on_secret))
     return clients
 
 
@@ -108,6 +120,11 @@ def is_local(endpoint_url: str) -> bool:
 
 
 def open_session(settings: AwsSettings) -> boto3.Session:
+    """Open the session that all clients share: with the profile's credentials, or made-up ones for this machine.
+
+    Raises:
+        ConfigError: the profile does not exist.
+    """
     import boto3  # noqa: PLC0415 - as above
     from botocore.exceptions import ProfileNotFound  # noqa: PLC0415 - as above
 
@@ -123,6 +140,14 @@ def open_session(settings: AwsSettings) -> boto3.Session:
         )
     except ProfileNotFound as error:
         raise ConfigError(str(error), fix="give another --profile, or see `aws configure list-profiles`") from None
+
+
+def _tell_credentials(session: boto3.Session, on_secret: OnSecret, **_: Any) -> None:
+    credentials = session.get_credentials()
+    if credentials:
+        frozen = credentials.get_frozen_credentials()
+        for value in filter(None, (frozen.secret_key, frozen.token)):
+            on_secret(Secret(value))
 
 
 def translate_failures(events: BaseEventHooks, on_call: OnCall | None) -> None:

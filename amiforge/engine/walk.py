@@ -49,8 +49,8 @@ class Result:
 class Walk:
     """The walk over all resources, begun anew after each reboot.
 
-    `redaction` learns every secret that is met on the way. `results` hold how each resource ended, by task and resource;
-    one changed before a reboot stays `changed`.
+    `redaction` learns every secret that is met on the way. `results` hold how each resource ended, by task and
+    resource; one changed before a reboot stays `changed`.
     """
 
     def __init__(self, link: Link, components: Sequence[Component], listener: Listener, redaction: Redaction) -> None:

@@ -27,7 +27,7 @@ class Variant(BaseModel):
     What is left out is as in the recipe itself.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     source: SourceImage = Field(description="the image the bake starts from there")
     builder: Builder | None = Field(None, description="the instance that builds it there")
@@ -38,7 +38,7 @@ class Variant(BaseModel):
 class Recipe(BaseModel):
     """An image: where it starts, what builds it, and its tasks in order. A value: every change gives a new recipe."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="name on the command line and in image names")
     description: str = Field(description="one line: what the image is for")

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 class Options(BaseModel):
     """Typed options: unknown names are refused, values are frozen, every field has a description."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", defer_build=True, validate_default=True, hide_input_in_errors=True
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from amiforge.engine.discretion import masked
 from amiforge.engine.events import CheckFinished
 from amiforge.errors import HostError
 from amiforge.host.base import Host
 from amiforge.recipes.recipe import Recipe
+from amiforge.redaction import Redaction, secrets_in
 from amiforge.systems.facts import FACTS, parse
 from amiforge.systems.system import System
 from amiforge.tasks.task import Check
@@ -26,6 +28,7 @@ class Stated:
 
     task: str
     check: Check
+    redaction: Redaction
 
     def test(self, system: System) -> CheckFinished:
         """Find out whether it is true.
@@ -36,15 +39,16 @@ class Stated:
         started = time.monotonic()
         outcome, detail = _verdict(self.check, system)
         seconds = round(time.monotonic() - started, 3)
-        return CheckFinished(task=self.task, title=self.check.title, outcome=outcome, detail=detail, seconds=seconds)
+        event = CheckFinished(task=self.task, title=self.check.title, outcome=outcome, detail=detail, seconds=seconds)
+        return masked(event, self.redaction)
 
 
 def stated_by(recipe: Recipe, host: Host, system: System) -> Iterator[Stated]:
     """Give every check of every task, in order; when tested, each asks the host."""
-    through = testinfra_host(host)
+    through, redaction = testinfra_host(host), Redaction(secrets_in(recipe))
     for task in recipe.tasks:
         for check in task.checks(through, system):
-            yield Stated(task.name(), check)
+            yield Stated(task.name(), check, redaction)
 
 
 def read_system(host: Host) -> System:

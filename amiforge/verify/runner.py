@@ -9,6 +9,7 @@ from amiforge.engine.events import CheckFinished, Listener, silent
 from amiforge.errors import CheckFailed
 from amiforge.host.base import Host
 from amiforge.recipes.recipe import Recipe
+from amiforge.redaction import Redaction, secrets_in
 from amiforge.systems.system import System
 from amiforge.verify.check import read_system, stated_by
 from amiforge.verify.junit import write_junit
@@ -32,11 +33,12 @@ def verify(
         CheckFailed: some check found something wrong; raised when all were tested, and names each.
         HostError: the host could not be asked.
     """
-    outcomes = tuple(_outcomes(host, recipe, system or read_system(host), listener))
-    if junit:
-        write_junit(junit, recipe.name, outcomes)
-    _refuse_failures(outcomes, f"{recipe.name} on {host.address}")
-    return outcomes
+    with Redaction(secrets_in(recipe)).masking():
+        outcomes = tuple(_outcomes(host, recipe, system or read_system(host), listener))
+        if junit:
+            write_junit(junit, recipe.name, outcomes)
+        _refuse_failures(outcomes, f"{recipe.name} on {host.address}")
+        return outcomes
 
 
 def _outcomes(host: Host, recipe: Recipe, system: System, listener: Listener) -> Iterator[CheckFinished]:

@@ -44,6 +44,17 @@ def test_what_an_endpoint_on_this_machine_is(url: str, local: bool) -> None:
     assert is_local(url) is local
 
 
+def test_whoever_must_keep_credentials_to_himself_is_told_before_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    with mock_aws():
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very secret")
+        monkeypatch.setenv("AWS_SESSION_TOKEN", "a token")
+        clients = open_clients(SETTINGS, on_secret=lambda secret: told.append(secret.reveal()))
+        assert told == []
+        clients.ec2.describe_images(Owners=["self"])
+    assert told == ["very secret", "a token"]
+
+
 def test_missing_credentials_are_our_error_with_a_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
