@@ -7,6 +7,7 @@ import pytest
 from amiforge.cli.console import listening
 from amiforge.engine.events import StepStarted
 from amiforge.errors import CommandFailed
+from amiforge.shell import Secret
 
 
 def run(*, as_json: bool, aside: bool = False) -> None:
@@ -23,6 +24,16 @@ def test_json_ends_with_the_failure_and_nothing_but_json_is_on_stdout(capsys: py
     assert (started["event"], started["step"]) == ("StepStarted", "launch")
     assert (failed["event"], failed["message"], failed["lines"]) == ("Failed", "no room", {"ran": "dnf"})
     assert output.err == ""
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_must_be_hidden_is_in_nothing_that_is_shown(as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(CommandFailed) as caught, listening("bake", json=as_json, hide=[Secret("hunter22")]) as listener:
+        listener(StepStarted(step="launch", detail="with hunter22"))
+        raise CommandFailed("no hunter22", ran="login hunter22")
+    output = capsys.readouterr()
+    assert "hunter22" not in f"{output} {caught.value.block()}"
+    assert "with [secret]" in output.out
 
 
 def test_without_a_terminal_plain_lines_go_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
