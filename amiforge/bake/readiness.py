@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from amiforge.errors import CommandFailed, FactUnreadable, NotConverged
 from amiforge.host.base import Host
+from amiforge.systems.facts import DEFAULT_KERNEL
 
 # `cloud-init status --wait` ends with 0, 1 (error) or, since 23.4, 2 (recoverable error). `is-system-running --wait`
 # is missing in Amazon Linux 2's systemd, hence the loop.
@@ -38,18 +39,38 @@ done
 say end ''
 """
 
-# What would make an image of this instance a bad one. `dkms status` writes `name/version, kernel, arch: installed`.
-_PROBLEMS = r"""
+# What would make an image of this instance a bad one. `dkms status` writes `name/version, kernel, arch: installed`, and
+# before version 3 `name, version, kernel, arch: installed`. A device that is named by its place in fstab is another
+# one, or none, on other instance types.
+_PROBLEMS = rf"""
+{DEFAULT_KERNEL}
+running=$(uname -r)
+if [ -n "$default" ] && [ "$default" != "$running" ]; then
+  printf 'the next boot takes kernel %s, while %s runs: nothing was tried on it\n' "$default" "$running"
+fi
+tab=$(printf '\t')
 if command -v dkms >/dev/null 2>&1; then
   dkms status 2>/dev/null | while IFS= read -r line; do
     case $line in *': installed'*|'') ;; *) printf 'kernel module is not built: %s\n' "$line";; esac
   done
+  built=$(dkms status 2>/dev/null | sed -n "s/^\(.*\), \([^,]*\), [^,]*: installed.*/\1$tab\2/p")
+  [ -z "$built" ] || [ -z "$default" ] || printf '%s\n' "$built" | cut -f1 | sort -u | while IFS= read -r module; do
+    printf '%s\n' "$built" | grep -qxF -- "$module$tab$default" ||
+      printf 'kernel module %s is not built for %s, which the next boot takes\n' "$module" "$default"
+  done
 fi
-free=$(df -Pk / | awk 'NR == 2 { print $4 }')
+free=$(df -Pk / | awk 'NR == 2 {{ print $4 }}')
 [ "$free" -ge 102400 ] || printf 'only %s KiB are free on /\n' "$free"
 for flag in /run/reboot-required /var/run/reboot-required; do
-  [ -e "$flag" ] && { printf 'a reboot is still required: %s exists\n' "$flag"; break; }
+  [ -e "$flag" ] && {{ printf 'a reboot is still required: %s exists\n' "$flag"; break; }}
 done
+[ ! -r /etc/fstab ] || while read -r device place kind options rest; do
+  case $device:$options in
+  /dev/nvme*:*nofail*|/dev/xvd*:*nofail*|/dev/sd*:*nofail*) ;;
+  /dev/nvme*|/dev/xvd*|/dev/sd*)
+    [ "$place" = / ] || printf 'other instance types may not boot: /etc/fstab wants %s without nofail\n' "$device" ;;
+  esac
+done </etc/fstab
 :
 """
 
