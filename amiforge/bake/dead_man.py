@@ -62,7 +62,7 @@ def renew(host: Host, seconds: float) -> None:
         CommandFailed: the timer could not be set; an older one still runs.
         HostError: the builder was not reached, or did not answer.
     """
-    output = host.run(script(_RENEW, f"{seconds:.0f}", "").text(), timeout=_TIMEOUT)
+    output = host.run(script(_RENEW, f"{seconds:.0f}").text(), timeout=_TIMEOUT)
     if output.status:
         raise CommandFailed(
             f"the dead-man switch of {host.address} could not be renewed",

@@ -19,21 +19,18 @@ ARM = rf"""
 mkdir -p /run/amiforge && exec 9>/run/amiforge/dead-man.lock && flock 9 || exit
 read -r id </proc/sys/kernel/random/uuid
 new={DEAD_MAN}-$id
-systemd-run --quiet $2 --unit="$new" --description='amiforge: power off unless renewed' \
+systemd-run --quiet --unit="$new" --description='amiforge: power off unless renewed' \
   --on-active="$1" --timer-property=AccuracySec=1s systemctl --ignore-inhibitors poweroff 9>&- || exit
 for word in $(systemctl list-units --all --no-legend '{DEAD_MAN}-*.timer'); do
   case $word in "$new.timer") ;; {DEAD_MAN}-*.timer) systemctl stop "$word" ;; esac
 done
 """
 
-# The timer may have to wait for targets that wait for cloud-init, so nobody waits for the timer, where systemd-run can
-# be told so (since 220; before, it never waits). One that finds no service manager to talk to yet tries again.
+# systemd-run waits for the timer, the timer for targets, and these for cloud-init: so cloud-init must not wait for it.
+# One that finds no service manager to talk to yet tries again.
 _AT_BOOT = rf"""
 [ -d /run/systemd/system ] && [ ! -e {DISARMED} ] || exit 0
-! systemd-run --help | grep -q -e --no-block || set -- "$1" --no-block
-arm() {{ ( {ARM} ) }}
-arm "$@" && exit
-(for try in 1 2 3 4 5 6 7 8 9; do sleep 5; ! arm "$@" || break; done) </dev/null >/dev/null 2>&1 &
+(for try in 1 2 3 4 5 6 7 8 9; do ! ( {ARM} ) || break; sleep 5; done) </dev/null >/dev/null 2>&1 &
 """
 
 
