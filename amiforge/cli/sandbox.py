@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from amiforge.cli import sandbox_harms
 from amiforge.cli.options import Json, KeyFile
 from amiforge.errors import UsageError
 
@@ -22,6 +23,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+app.add_typer(sandbox_harms.app, name="faults", short_help="Failures to rehearse.")
 
 
 @app.command(short_help="Start it, and leave it up.")

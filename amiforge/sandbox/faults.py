@@ -94,10 +94,10 @@ class FailedImage(_Fault):
     times: NonNegativeInt | None = 1
 
 
-class Stillborn(_Fault):
+class FailedLaunch(_Fault):
     """An instance goes from `pending` to `terminated`; `code` and `message` are its state reason."""
 
-    kind: Literal["stillborn"] = "stillborn"
+    kind: Literal["failed-launch"] = "failed-launch"
     code: str = "Server.InternalError"
     message: str = ""
     instance_type: str = "*"
@@ -154,7 +154,7 @@ Fault = Annotated[
     | Annotated[Quota, Tag("quota")]
     | Annotated[Late, Tag("late")]
     | Annotated[FailedImage, Tag("failed-image")]
-    | Annotated[Stillborn, Tag("stillborn")]
+    | Annotated[FailedLaunch, Tag("failed-launch")]
     | Annotated[Lag, Tag("lag")]
     | Annotated[Harm, Tag("harm")],
     Discriminator(_kind),

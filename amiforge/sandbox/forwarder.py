@@ -22,24 +22,34 @@ _ABORT = struct.pack("ii", 1, 0)
 
 
 class Forwarder:
-    """Listens on 127.0.0.1 and forwards every connection. A context manager.
+    """Listens and forwards every connection. A context manager.
 
     Args:
         host: where to.
         port: where to.
         delay: seconds each byte is on its way, in each direction; half a round trip.
         rate: bytes a second that get through in each direction; 0 for all that come.
+        listen: address and port to listen on; port 0 takes any free one.
 
     Attributes:
         delay: as above; a change counts for what comes from then on.
+        rate: as above, with a change likewise.
         cut_after: bytes from the client that still get through before every connection is cut, once; negative for all.
         port: where it listens.
         connections: how many it has taken so far.
     """
 
-    def __init__(self, host: str, port: int, *, delay: float = 0.0, rate: int = 0) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        delay: float = 0.0,
+        rate: int = 0,
+        listen: tuple[str, int] = ("127.0.0.1", 0),
+    ) -> None:
         self._target = (host, port)
-        self._rate = rate
+        self.rate = rate
         self.delay = delay
         self.cut_after = -1
         self._open: set[socket.socket] = set()
@@ -47,7 +57,7 @@ class Forwarder:
         self._lock = threading.Lock()
         self._flowing = threading.Event()
         self._flowing.set()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(listen)
         if rate:
             # A narrow link has room for little; the kernel would take megabytes off the client's hands at once.
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _NARROW)
@@ -156,9 +166,9 @@ class Forwarder:
         data = b"-"
         while data:
             try:
-                data = source.recv(max(1, self._rate // 20) if self._rate else _PIECE)
+                data = source.recv(max(1, self.rate // 20) if self.rate else _PIECE)
             except OSError:
                 data = b""
-            if self._rate:
-                time.sleep(len(data) / self._rate)
+            if self.rate:
+                time.sleep(len(data) / self.rate)
             way.put((time.monotonic() + self.delay, data))

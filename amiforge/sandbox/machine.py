@@ -22,6 +22,7 @@ from amiforge.sandbox.process import Process, locked
 MachineState = Literal["pending", "running", "stopping", "stopped"]
 
 CONSOLE_BYTES = 64 * 1024
+_SSHD = "sshd.env"
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Seed:
         return {
             "seed/meta-data": json.dumps(about).encode(),
             "seed/user-data": self.user_data,
-            "sshd.env": f"SSHD_OPTS=-oListenAddress={self.address}\n".encode(),
+            _SSHD: _listening(self.address),
         }
 
 
@@ -110,6 +111,10 @@ class Machine:
             return "stopped"
         word = (self.path / "state").read_text()
         return next((state for state in get_args(MachineState) if state == word), "pending")
+
+    def move_sshd(self, address: str) -> None:
+        """Let its sshd listen on another address from its next start on."""
+        (self.path / "seed" / _SSHD).write_bytes(_listening(address))
 
     def note_state(self, state: MachineState) -> None:
         """Note what the machine is doing; for its supervisor, while that runs."""
@@ -202,6 +207,10 @@ class Machine:
         resolver = Path("/etc/resolv.conf")
         if resolver.exists():
             shutil.copyfile(resolver, self.path / "seed" / "resolv.conf")
+
+
+def _listening(address: str) -> bytes:
+    return f"SSHD_OPTS=-oListenAddress={address}\n".encode()
 
 
 def cleanup(folder: Folder) -> None:

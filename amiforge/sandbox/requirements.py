@@ -22,6 +22,7 @@ PACKAGES = MappingProxyType(
         "mmdebstrap": "mmdebstrap",
         "apt-get": "apt",
         "unshare": "util-linux",
+        "nsenter": "util-linux",
         "mount": "mount",
         "rpmbuild": "rpm",
         "createrepo_c": "createrepo-c",

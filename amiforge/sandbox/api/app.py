@@ -18,10 +18,12 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from amiforge.errors import UsageError
 from amiforge.sandbox.api.account import ACCOUNT_ID, Account
 from amiforge.sandbox.api.backend import SandboxBackend
+from amiforge.sandbox.api.orders import check
 from amiforge.sandbox.api.records import now
 from amiforge.sandbox.api.refusals import http_status, refusal
 from amiforge.sandbox.api.service import SandboxCalls
 from amiforge.sandbox.api.traffic import Call, Traffic
+from amiforge.sandbox.faults import Harm, parse
 
 _LOG = logging.getLogger(__name__)
 
@@ -97,7 +99,7 @@ class App:
                 case "GET", "faults":
                     value = self.account.faults.listing()
                 case "POST", "faults":
-                    self.account.faults.order(_body(environ))
+                    self._order(_body(environ))
                 case "DELETE", "faults":
                     self.account.faults.clear()
                 case "GET", "calls":
@@ -107,9 +109,18 @@ class App:
                 case _:
                     status, value = "404 Not Found", {"error": f"nothing at /amiforge/{what}"}
         except UsageError as error:
-            status, value = "400 Bad Request", {"error": error.message}
+            status, value = "400 Bad Request", {"error": error.message, **error.lines}
         start_response(status, [("Content-Type", "application/json")])
         return [json.dumps(value).encode()]
+
+    def _order(self, text: bytes) -> None:
+        fault = parse(text)
+        with self.account.lock:
+            running = {key: life for key, life in self.account.lives.items() if life.instance.state == "running"}
+        check(fault, _SERVICES, running)
+        cleared = self.account.faults.order(fault)
+        if isinstance(fault, Harm) and fault.instance:
+            running[fault.instance].befall(fault, cleared)
 
     def _health(self) -> dict[str, Any]:
         with self.account.lock:

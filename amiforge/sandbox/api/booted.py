@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 
 from amiforge.sandbox.api.records import Device, ImageRecord
+from amiforge.sandbox.faults import Harm
 from amiforge.sandbox.folder import Folder
+from amiforge.sandbox.harms import Patient
 from amiforge.sandbox.layers import freeze
 from amiforge.sandbox.machine import Machine, Seed
 from amiforge.sandbox.sources import SourceImage
@@ -23,6 +27,7 @@ class BootedMachine:
     def __init__(self, machine: Machine, make: Make) -> None:
         self._machine = machine
         self._make = make
+        self._patient = Patient(machine)
 
     @property
     def alive(self) -> bool:
@@ -46,6 +51,15 @@ class BootedMachine:
         """Cut its power."""
         self._machine.kill()
 
+    def answers(self) -> bool:
+        """Whether its sshd takes connections."""
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            return self.alive and probe.connect_ex((self._patient.address, 22)) == 0
+
+    def suffer(self, harm: Harm) -> AbstractContextManager[None]:
+        """Let a harm happen."""
+        return self._patient.suffer(harm)
+
     def console(self) -> str:
         """Give what it printed."""
         return self._machine.console()
@@ -56,6 +70,7 @@ class BootedMachine:
 
     def remove(self) -> None:
         """Delete it."""
+        self._patient.close()
         self._machine.remove()
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from threading import Event, Lock
 from typing import Any, TypeVar
 
-from amiforge.sandbox.faults import CallFault, Fault, Late, parse
+from amiforge.sandbox.faults import CallFault, Fault, Harm, Late
 
 #: Seconds between two looks at whether a fault was cleared.
 _GLANCE = 0.05
+#: The tag that says what an instance is for.
+ROLE = "amiforge:role"
 
 Kind = TypeVar("Kind", bound=Fault)
 
@@ -62,16 +64,13 @@ class Faults:
     _standing: list[_Standing] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
 
-    def order(self, fault: Fault | bytes) -> Fault:
-        """Add a fault, also as JSON.
-
-        Raises:
-            ConfigError: the text is not a fault.
-        """
-        given = parse(fault) if isinstance(fault, bytes) else fault
+    def order(self, fault: Fault) -> Event:
+        """Add a fault, and give the event that is set when it is cleared. A running instance's is not held back."""
+        left = 0 if isinstance(fault, Harm) and fault.instance else fault.times
+        standing = _Standing(fault, left, time.monotonic())
         with self._lock:
-            self._standing.append(_Standing(given, given.times, time.monotonic()))
-        return given
+            self._standing.append(standing)
+        return standing.cleared
 
     def clear(self) -> None:
         """Drop all faults, and end what still lasts because of one."""
@@ -106,6 +105,18 @@ class Faults:
                     standing.hit()
                     return standing.fault, standing.cleared
         return None
+
+    def harms(self, tags: Iterable[dict[str, str]]) -> list[tuple[Harm, Event]]:
+        """Give the harms that befall an instance which is being launched, by its tags."""
+        role = next((tag["value"] for tag in tags if tag["key"] == ROLE), "")
+        found = []
+        with self._lock:
+            for standing in self._standing:
+                harm = standing.fault
+                if isinstance(harm, Harm) and standing.due and not harm.instance and matches(harm.role, role):
+                    standing.hit()
+                    found.append((harm, standing.cleared))
+        return found
 
     def late(self, what: str) -> Pause:
         """Give how much longer a state lasts that begins now."""

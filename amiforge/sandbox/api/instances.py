@@ -58,7 +58,10 @@ class Instances(Images):
                 del self.reservations[reservation_id]
             raise
         for instance in reservation.instances:
-            self.account.lives[instance.id].start()
+            life = self.account.lives[instance.id]
+            for harm, cleared in self.account.faults.harms(instance.get_tags()):
+                life.befall(harm, cleared)
+            life.start()
             self.account.news.made("instance", instance.id)
         return reservation
 

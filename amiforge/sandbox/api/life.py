@@ -12,9 +12,10 @@ from typing import Protocol
 
 from moto.ec2.models.instances import Instance, StateReason
 
+from amiforge.sandbox.api.befall import Befalling
 from amiforge.sandbox.api.faults import Faults, Pause, matches
 from amiforge.sandbox.api.machines import Machine
-from amiforge.sandbox.faults import FailedImage, Stillborn
+from amiforge.sandbox.faults import FailedImage, FailedLaunch, Harm
 
 _LOG = logging.getLogger(__name__)
 
@@ -29,10 +30,12 @@ STATES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "s
 _BY_USER = "Client.UserInitiatedShutdown"
 _BY_ITSELF = "Client.InstanceInitiatedShutdown"
 _BROKEN = "Server.InternalError"
+_TAKEN_BACK = "Server.SpotInstanceTermination"
 _EXPLAINED = {
     _BY_USER: "User initiated shutdown",
     _BY_ITSELF: "Instance initiated shutdown",
     _BROKEN: "Internal error on launch",
+    _TAKEN_BACK: "Spot instance termination",
 }
 
 
@@ -96,9 +99,9 @@ class Life:
         if not self._thread.ident:
             self._thread.start()
         self._enter("pending")
-        stillborn = self._account.faults.take(Stillborn, self._is_stillborn)
-        if stillborn:
-            self._orders.put(lambda: self._end_at_birth(stillborn[0]))
+        failed = self._account.faults.take(FailedLaunch, self._fails_to_launch)
+        if failed:
+            self._orders.put(lambda: self._end_at_launch(failed[0]))
         else:
             pause = self._account.faults.late("pending")
             self._orders.put(lambda: self._start(pause))
@@ -109,18 +112,22 @@ class Life:
         pause = self._account.faults.late("stopping")
         self._orders.put(lambda: self._stop(pause, force=force))
 
-    def terminate(self) -> None:
+    def terminate(self, reason: str = _BY_USER) -> None:
         """Remove the machine: `shutting-down`, then `terminated`; a shutdown under way is cut short."""
         was_stopping = self.instance.state == "stopping"
-        self._enter("shutting-down", _BY_USER)
+        self._enter("shutting-down", reason)
         self._hurry.set()
         if was_stopping:
             self.machine.kill()
-        self._orders.put(lambda: self._terminate(_BY_USER))
+        self._orders.put(lambda: self._terminate(reason))
 
     def reboot(self) -> None:
         """Reboot the machine; the state stays `running`."""
         self._orders.put(self._reboot)
+
+    def befall(self, harm: Harm, cleared: Event) -> None:
+        """Let a harm befall the machine; of one that is to be launched, before it is started. Needs no lock."""
+        Befalling(self.machine, harm, cleared, self._hurry, self._interrupt).start()
 
     def copy(self, image: Copy, *, reboot: bool) -> None:
         """Freeze the file system into an image; a running machine is shut down for it when `reboot` is set."""
@@ -166,10 +173,15 @@ class Life:
         else:
             self._rest(self._account.faults.late("stopping"))
 
-    def _is_stillborn(self, fault: Stillborn) -> bool:
+    def _interrupt(self) -> None:
+        with self._account.lock:
+            if self.instance.state in ("running", "pending"):
+                self.terminate(_TAKEN_BACK)
+
+    def _fails_to_launch(self, fault: FailedLaunch) -> bool:
         return not self._has_run and matches(fault.instance_type, self.instance.instance_type)
 
-    def _end_at_birth(self, fault: Stillborn) -> None:
+    def _end_at_launch(self, fault: FailedLaunch) -> None:
         self._terminate(fault.code, fault.message)
 
     def _start(self, pause: Pause) -> None:
@@ -263,5 +275,5 @@ class Life:
 
 def _transition(reason: str) -> str:
     if reason != _BY_USER:
-        return f"{reason}: {_EXPLAINED[reason]}" if reason == _BROKEN else ""
+        return reason if reason.startswith("Server.") else ""
     return f"User initiated ({datetime.now(UTC):%Y-%m-%d %H:%M:%S} GMT)"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Protocol
+
+from amiforge.sandbox.faults import Harm
 
 
 class Machine(Protocol):
@@ -23,6 +26,12 @@ class Machine(Protocol):
 
     def kill(self) -> None:
         """Take its power away. May be called from any thread and at any time."""
+
+    def answers(self) -> bool:
+        """Whether its sshd takes connections."""
+
+    def suffer(self, harm: Harm) -> AbstractContextManager[None]:
+        """Let a harm happen, and last until the end of the context."""
 
     def console(self) -> str:
         """Give what it has printed on its console so far."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
@@ -19,6 +20,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from amiforge.sandbox.api.records import Device, ImageRecord
+from amiforge.sandbox.faults import Harm
 
 SOURCE = ImageRecord(
     id="ami-0source",
@@ -45,6 +47,7 @@ class FakeMachine:
     boots: int = 0
     removed: bool = False
     broken: str = ""
+    suffered: list[str] = field(default_factory=list)
     #: Cleared to make a shutdown or a copy last.
     quick: Event = field(default_factory=Event)
 
@@ -63,6 +66,15 @@ class FakeMachine:
     def kill(self) -> None:
         self.quick.set()
         self.alive = False
+
+    def answers(self) -> bool:
+        return self.alive
+
+    @contextmanager
+    def suffer(self, harm: Harm) -> Iterator[None]:
+        self.suffered.append(harm.harm)
+        yield
+        self.suffered.append(f"end of {harm.harm}")
 
     def console(self) -> str:
         return f"boot {self.boots} of {self.instance_id}: naïve\n"

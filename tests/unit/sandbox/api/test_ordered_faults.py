@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
 
 import pytest
 from botocore.exceptions import ClientError
@@ -117,8 +119,8 @@ def test_a_spot_quota_has_its_own_code(cloud: Cloud) -> None:
     assert code(lambda: cloud.launch(InstanceMarketOptions={"MarketType": "spot"})) == "MaxSpotInstanceCountExceeded"
 
 
-def test_an_instance_can_end_at_birth_with_a_reason(cloud: Cloud) -> None:
-    cloud.order(kind="stillborn", code="Server.InsufficientInstanceCapacity", message="none left")
+def test_an_instance_can_end_at_launch_with_a_reason(cloud: Cloud) -> None:
+    cloud.order(kind="failed-launch", code="Server.InsufficientInstanceCapacity", message="none left")
     seen = cloud.reach(cloud.launch()["InstanceId"], "terminated")
     assert seen["StateReason"] == {
         "Code": "Server.InsufficientInstanceCapacity",
@@ -179,3 +181,61 @@ def test_clearing_makes_everything_known(cloud: Cloud) -> None:
     assert code(lambda: cloud.state(instance_id)) == "InvalidInstanceID.NotFound"
     cloud.ask("faults", "DELETE")
     cloud.reach(instance_id, "running")
+
+
+def test_a_harm_befalls_the_next_instance_of_its_role_once(cloud: Cloud) -> None:
+    cloud.order(kind="harm", harm="lock", role="builder")
+    plain = cloud.running()
+    tags = [{"ResourceType": "instance", "Tags": [{"Key": "amiforge:role", "Value": "builder"}]}]
+    first, second = (cloud.running(TagSpecifications=tags) for _ in range(2))
+    until(lambda: cloud.machines.made[first].suffered == ["lock"])
+    assert cloud.machines.made[plain].suffered == cloud.machines.made[second].suffered == []
+    cloud.ask("faults", "DELETE")
+    until(lambda: cloud.machines.made[first].suffered == ["lock", "end of lock"])
+
+
+def test_a_harm_to_a_running_instance_lasts_as_long_as_was_ordered(cloud: Cloud) -> None:
+    instance_id = cloud.running()
+    cloud.order(kind="harm", harm="read-only", instance=instance_id, after=0.1, seconds=0.2)
+    assert cloud.machines.made[instance_id].suffered == []
+    until(lambda: cloud.machines.made[instance_id].suffered == ["read-only", "end of read-only"])
+    assert cloud.ask("faults") == []
+
+
+def test_a_harm_ends_with_its_instance(cloud: Cloud) -> None:
+    instance_id = cloud.running()
+    cloud.order(kind="harm", harm="full-disk", instance=instance_id)
+    until(lambda: cloud.machines.made[instance_id].suffered == ["full-disk"])
+    cloud.client().terminate_instances(InstanceIds=[instance_id])
+    until(lambda: cloud.machines.made[instance_id].suffered == ["full-disk", "end of full-disk"])
+
+
+def test_a_slow_link_is_slow_before_its_machine_boots(cloud: Cloud) -> None:
+    cloud.order(kind="harm", harm="slow-link")
+    cloud.machines.broken = "does not boot"
+    assert cloud.machines.made[cloud.launch()["InstanceId"]].suffered[0] == "slow-link"
+
+
+def test_a_spot_instance_can_be_taken_back(cloud: Cloud) -> None:
+    cloud.order(kind="harm", harm="interruption")
+    seen = cloud.reach(cloud.launch()["InstanceId"], "terminated")
+    assert seen["StateReason"]["Code"] == seen["StateTransitionReason"] == "Server.SpotInstanceTermination"
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"operation": "RunInstance"}, "OPERATION: there is none called 'RunInstance'"),
+        ({"kind": "harm", "harm": "reboot", "instance": "i-0absent"}, "--instance: i-0absent does not run"),
+        ({"kind": "harm", "harm": "earthquake"}, "not a fault: harm: "),
+        ({"kind": "no-room", "zones": "x"}, "not a fault: zones: "),
+        ({"kind": "late", "what": "image", "seconds": -1}, "not a fault: seconds: "),
+    ],
+)
+def test_what_could_never_happen_is_refused_by_name(cloud: Cloud, fault: dict[str, Any], words: str) -> None:
+    with pytest.raises(HTTPError) as error:
+        cloud.order(**fault)
+    with error.value as answer:
+        assert answer.status == 400
+        assert json.load(answer)["error"].startswith(words)
+    assert cloud.ask("faults") == []
