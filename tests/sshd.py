@@ -16,6 +16,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -158,12 +159,34 @@ class Sshd:
         for pid in self.session_processes():
             kill(pid)
 
-    def inside(self, script: str) -> str:
-        """Run sh text in the server's namespaces, as root; gives what it printed."""
+    def go_away(self) -> None:
+        """Stop listening and cut every connection, as root: what else runs in the server's namespaces goes on."""
+        (self.path / "away").touch()
+        assert self._process is not None
+        for pid in _descendants(self._process.pid):
+            if "sshd" in _cmdline(pid).split(" ")[0]:
+                kill(pid)
+
+    def come_back(self) -> None:
+        """Listen again."""
+        (self.path / "away").unlink()
+
+    def reboot(self, seconds: float) -> None:
+        """Be gone with all that runs here, and back after some time with another boot id, as root."""
+        self.stop()
+        time.sleep(seconds)
+        self.boot_id = str(uuid.uuid4())
+        self.start()
+
+    def entering(self, script: str) -> list[str]:
+        """Give the command that runs sh text in the server's namespaces, as root; it dies with them."""
         assert self._process is not None
         first = str(_descendants(self._process.pid)[0])
-        entered = ["nsenter", "-t", first, "-m", "-p", "-u", "sh", "-c", script]
-        return subprocess.run(entered, check=True, capture_output=True, text=True).stdout
+        return ["nsenter", "-t", first, "-m", "-p", "-u", "sh", "-c", script]
+
+    def inside(self, script: str) -> str:
+        """Run sh text in the server's namespaces; gives what it printed."""
+        return subprocess.run(self.entering(script), check=True, capture_output=True, text=True).stdout
 
     def _command(self) -> list[str]:
         sshd = f"{SSHD} -D -f {shlex.quote(str(self.path / 'sshd_config'))} -E {shlex.quote(str(self.path / 'log'))}"
@@ -172,7 +195,8 @@ class Sshd:
         at = shlex.quote(str(self.path))
         binds = "".join(f"mount --bind {at}/{name} {over}\n" for name, over in self._laid_over())
         run = "mount -t tmpfs tmpfs /run\nmkdir /run/sshd\nhostname no-such-host\n"
-        script = f"set -e\n{binds}{run}{self.setup}\nexec {sshd}"
+        forever = f"set +e\nwhile :; do [ -e {at}/away ] || {sshd}; sleep 0.05; done"
+        script = f"set -e\n{binds}{run}{self.setup}\n{forever}"
         return ["unshare", "-mpuf", "--mount-proc", "--kill-child", "sh", "-c", script]
 
     def _laid_over(self) -> Iterator[tuple[str, str]]:

@@ -78,8 +78,8 @@ def apply(  # noqa: PLR0913 - two things are needed, and each of the others may 
     """Bring a host to the state that the components describe, rebooting it where they say so.
 
     Nothing counts as done before the host, asked again, says so. A second apply finds nothing to do, with one
-    connection and two sessions. With the `run` of an earlier apply whose process died, jobs of that one that still run
-    on the host are followed to their end instead of begun again.
+    connection and two sessions. What an earlier apply of the same `run`, or also without one, has left running on the
+    host is followed to its end instead of begun again.
 
     Raises:
         HostError: the host cannot be reached, locked or used any more.

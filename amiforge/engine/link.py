@@ -23,6 +23,7 @@ from amiforge.errors import (
     HostError,
     NotComingBack,
     NotGoingDown,
+    RebootError,
     UnexpectedReboot,
     Unreachable,
 )
@@ -46,7 +47,11 @@ while case $(systemctl is-system-running 2>/dev/null) in initializing|starting) 
 
 
 class Link:
-    """The connection to a host during an apply. Use as a context manager; `system` is known inside."""
+    """The connection to a host during an apply. Use as a context manager; `system` is known inside.
+
+    `jobs_of` names the jobs: those of one name are the same, whichever process started them. An apply without a run's
+    name follows what an earlier one has left running.
+    """
 
     system: System
 
@@ -61,16 +66,14 @@ class Link:
         self.host = host
         self.settings = settings
         self.listener = listener
-        self.run_id = run or secrets.token_hex(8)
-        self._named = bool(run)
+        self.jobs_of = run or "apply"
+        self._run = run or secrets.token_hex(8)
         self._dress = dress
         self._held = ExitStack()
 
     def __enter__(self) -> Self:
         self.host.connect()
-        self._hold()
-        if self._named:
-            self.host.run(FORGET_ENDED)
+        self._hold(FORGET_ENDED)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -104,7 +107,7 @@ class Link:
             try:
                 output = self.host.run(script + job.follow(tail.received), timeout=left, on_output=tail.take)
             except ConnectionLost as lost:
-                self._reconnect(lost)
+                self.reconnect(lost)
                 continue
             except CommandTimedOut:
                 self.host.run(job.stop())
@@ -130,7 +133,11 @@ class Link:
         with suppress(ConnectionLost):
             self.host.run(_REBOOT)
         self._drop()
-        self._await_boot(before, started)
+        try:
+            self._await_boot(before, started)
+        except RebootError as error:
+            error.add(reason=reason)
+            raise
         self.listener(
             RebootFinished(host=self.host.address, seconds=time.monotonic() - started, kernel=self.system.kernel)
         )
@@ -172,7 +179,13 @@ class Link:
         time.sleep(_STEADY)
         self.host.run(":")
 
-    def _reconnect(self, lost: ConnectionLost) -> None:
+    def reconnect(self, lost: ConnectionLost) -> None:
+        """Open a link again that died.
+
+        Raises:
+            HostError: it does not open again in time.
+            UnexpectedReboot: it does, and the host has rebooted meanwhile.
+        """
         self.listener(LinkLost(host=self.host.address, reason=lost.message))
         before, deadline = self.system.boot_id, time.monotonic() + self.settings.link_wait
         while True:
@@ -190,10 +203,10 @@ class Link:
                 f"{self.host.address} rebooted while it was working for us", fix="apply again: what is done is kept"
             )
 
-    def _hold(self) -> None:
+    def _hold(self, first: str = "") -> None:
         self._held.close()
         self._held = ExitStack()
-        self.system = self._dress(parse(self._held.enter_context(self.host.hold(take(self.run_id)))))
+        self.system = self._dress(parse(self._held.enter_context(self.host.hold(take(self._run, first)))))
 
     def _drop(self) -> None:
         with suppress(ConnectionLost):

@@ -69,12 +69,13 @@ trap 'rm -f -- {_WORK}' EXIT
 """
 
 
-def take(run: str) -> str:
+def take(run: str, first: str = "") -> str:
     """Give the script that takes the host's lock for a run, prints its facts, and keeps the lock until its input ends.
 
-    When somebody else has the lock it prints who, since when, on standard error and ends.
+    When somebody else has the lock it prints who, since when, on standard error and ends. `first` is sh text that runs
+    as soon as it has the lock, and prints nothing.
     """
     who = f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()})"
     since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     took = script(_TAKE, run, f"{who} since {since}")
-    return f"set -- {took.words()}\n{took.script}\n{FACTS}{_WAIT_FOR_END}"
+    return f"set -- {took.words()}\n{took.script}\n{first}\n{FACTS}{_WAIT_FOR_END}"

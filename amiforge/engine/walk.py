@@ -29,11 +29,13 @@ from amiforge.engine.plan import Component, Item, Planned, assess, lay_out, quer
 from amiforge.engine.query import Replies
 from amiforge.engine.resource import Change
 from amiforge.engine.room import look_for_room
-from amiforge.errors import AmiforgeError, CommandFailed, HostError, NoSpace, NotConverged, TaskError
+from amiforge.errors import AmiforgeError, CommandFailed, ConnectionLost, HostError, NoSpace, NotConverged, TaskError
 from amiforge.redaction import Redaction, secrets_in
 
 #: Seconds between two tries for a package manager's lock.
 _RACE_PAUSE = 2.0
+#: Links that may die under quick commands in one walk; one that never holds is no way to work.
+_MOST_LOST_LINKS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Walk:
         self.replies = Replies({})
         self.stale: set[int] = set()
         self.begun: dict[int, Planned] = {}
+        self.lost_links = 0
 
     def go(self) -> str:
         """Make every resource as wanted, in order. Gives the reason when the host must reboot before going on."""
@@ -86,11 +89,34 @@ class Walk:
             self.listener(TaskStarted(task=task))
             places = [index for index, _ in group]
             for index in places:
-                if reason := self._make_true(index):
+                if reason := self._see_to(index):
                     return reason
             changed = sum(self.results[self._key(index)].status != "ok" for index in places)
             self.listener(TaskFinished(task=task, seconds=time.monotonic() - started, changed=changed))
         return ""
+
+    def _see_to(self, index: int) -> str:
+        """Make one resource as wanted, over a new link and with the host asked anew where one dies on the way.
+
+        A link that dies under a job is taken up again by the job. One that dies under a quick command leaves open what
+        that did, so only what can be asked is done again.
+        """
+        try:
+            return self._make_true(index)
+        except ConnectionLost as lost:
+            self.lost_links += 1
+            if self.lost_links > _MOST_LOST_LINKS or not self.items[index].resource.provable:
+                raise
+            self._reconnect(lost, index)
+            return self._see_to(index)
+
+    def _reconnect(self, lost: ConnectionLost, index: int) -> None:
+        started = time.monotonic()
+        try:
+            self.link.reconnect(lost)
+        except AmiforgeError as error:
+            raise self._in_context(error, index, time.monotonic() - started) from lost
+        self.stale.update(range(index, len(self.items)))
 
     def _make_true(self, index: int) -> str:
         """Make one resource as wanted. Gives the reason when that takes a reboot."""
@@ -229,8 +255,8 @@ class Walk:
 
     def _job(self, change: Change, item: Item, attempt: int = 0) -> Job:
         """Give the job of a change. It has one id in a run, so that whoever comes to it later finds it started."""
-        place = (item.task, item.resource.name, change.summary, str(attempt))
-        return Job(job_id(self.link.run_id, *place), change, self.link.settings.lock_wait)
+        what = (item.task, item.resource.name, change.summary, change.command.text(), str(attempt))
+        return Job(job_id(self.link.jobs_of, *what), change, self.link.settings.lock_wait)
 
     def _reboot_once(self, reason: str) -> str:
         if reason in self.reboots:

@@ -85,7 +85,7 @@ class Unprovable(Note):
 class Notes:
     """A component of notes."""
 
-    def __init__(self, *notes: Note) -> None:
+    def __init__(self, *notes: Resource) -> None:
         self.notes = notes
 
     @classmethod
