@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from amiforge.errors import CommandFailed, FactUnreadable, NotConverged
@@ -110,11 +111,11 @@ def condition(host: Host, timeout: float) -> Condition:
     said: dict[str, list[str]] = {}
     for name, value in pairs:
         said.setdefault(name, []).append(value)
-    if "end" not in said:
+    status = said.get("cloud-init", [""])[0]
+    if not {"boot", "machine", "end"} <= said.keys() or not re.fullmatch("[0-9]{0,3}", status):
         raise FactUnreadable(
             f"{host.address} did not say how its boot went", stderr=output.stderr.decode("utf-8", "replace")[-1000:]
         )
-    status = said.get("cloud-init", [""])[0]
     if status == "1":
         raise CommandFailed(
             f"cloud-init ended in an error on {host.address}",

@@ -6,12 +6,13 @@ output of a part can be taken for a frame. A missing end means that the rest nev
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from amiforge.engine.query import Answer, Question
-from amiforge.errors import ConnectionLost
+from amiforge.errors import ConnectionLost, FactUnreadable
 from amiforge.shell import Command, quote
 
 
@@ -63,6 +64,7 @@ def decode(stdout: bytes, stderr: bytes, nonce: str) -> tuple[Answer, ...]:
 
     Raises:
         ConnectionLost: the end is missing.
+        FactUnreadable: it is not in order.
     """
     mark = nonce.encode()
     begin, end = mark + b" begin\n", mark + b" end\n"
@@ -77,6 +79,8 @@ def decode(stdout: bytes, stderr: bytes, nonce: str) -> tuple[Answer, ...]:
     answers: list[Answer] = []
     for index, following in enumerate(bodies[1:]):
         status, _, _ = following.partition(b"\n")
+        if not re.fullmatch(rb"[0-9]{1,3}", status):
+            raise FactUnreadable("the host's answer is not in order", stdout=following[:500].decode("utf-8", "replace"))
         body = bodies[index] if index == 0 else bodies[index].partition(b"\n")[2]
         answers.append(Answer(int(status), body, errors[index] if index < len(errors) else b""))
     return tuple(answers)

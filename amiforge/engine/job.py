@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 from amiforge.engine.locks import wait_for
@@ -133,7 +134,6 @@ def job_id(*parts: str) -> str:
 def read_status(stderr: bytes) -> int | None:
     """Give the exit status that `follow` reported: 137 for a job that was killed, None when it reported none."""
     for line in reversed(stderr.decode("utf-8", "replace").splitlines()):
-        words = line.split()
-        if words[:2] == ["job", "status"]:
-            return _KILLED if words[2] == "killed" else int(words[2])
+        if reported := re.fullmatch(r"job status (killed|[0-9]{1,3})", line.strip()):
+            return _KILLED if reported[1] == "killed" else int(reported[1])
     return None

@@ -24,7 +24,7 @@ NASTY = st.sampled_from(
 ARGUMENTS = st.lists(st.one_of(WORDS, NASTY), min_size=1, max_size=6)
 
 pytestmark = pytest.mark.shell
-through_a_shell = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+through_a_shell = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def printed(shell: tuple[str, ...], command: Command) -> list[str]:
