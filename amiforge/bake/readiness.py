@@ -112,7 +112,8 @@ def condition(host: Host, timeout: float) -> Condition:
     for name, value in pairs:
         said.setdefault(name, []).append(value)
     status = said.get("cloud-init", [""])[0]
-    if not {"boot", "machine", "end"} <= said.keys() or not re.fullmatch("[0-9]{0,3}", status):
+    whole = {"end", *(() if status == "1" else ("boot", "machine"))}
+    if not whole <= said.keys() or not re.fullmatch("[0-9]{0,3}", status):
         raise FactUnreadable(
             f"{host.address} did not say how its boot went", stderr=output.stderr.decode("utf-8", "replace")[-1000:]
         )

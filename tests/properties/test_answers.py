@@ -82,10 +82,8 @@ ASKED = asked()
 
 def fitting(answer: Answer, names: Sequence[str]) -> Answer:
     """Give an answer that is about what was asked."""
-    printed = answer.stdout
-    for name in names[:1]:
-        printed = re.sub(rb"/etc/x|jq|\bx\b", lambda _: name.encode(), printed)
-    return replace(answer, stdout=printed)
+    name = names[0].encode()
+    return replace(answer, stdout=re.sub(rb"/etc/x|jq|\bx\b", lambda _: name, answer.stdout))
 
 
 def understood(item: Item, answers: Sequence[Answer], system: System) -> Planned:
@@ -135,11 +133,8 @@ def test_the_end_of_a_job_is_read_or_unknown(stderr: bytes, word: bytes) -> None
 @given(PRINTED)
 def test_what_a_job_recorded_is_read_from_any_output(output: bytes) -> None:
     text = output.decode("utf-8", "replace")
-    for event in (
-        *recorded(text),
-        *recorded(f"amiforge: recorded sha256: {text} {text}\namiforge: recorded key: {text}"),
-    ):
-        assert event.url
+    marked = f"amiforge: recorded sha256: {text} {text}\namiforge: recorded key: {text}"
+    assert all(event.url for event in (*recorded(text), *recorded(marked)))
 
 
 def answering(stdout: bytes) -> FakeHost:
