@@ -31,6 +31,8 @@ AmiforgeError
     LaunchFailed             no builder could be started
     ImageFailed              the image did not become available
     CleanupIncomplete        something of ours is still there; lists it
+    RunBusy                  another process here bakes this, or works on this run
+    Parked               75    EC2 needs longer, or cannot be asked now; nothing is lost, `amiforge resume` goes on
 
 Exit status 130 means interrupted. The same table stands in the command line's reference.
 """
@@ -208,3 +210,13 @@ class ImageFailed(BakeError):
 
 class CleanupIncomplete(BakeError):
     """Something that the bake made is still there; the lines list it."""
+
+
+class RunBusy(BakeError):
+    """Another process on this machine bakes the same image, or works on the same run."""
+
+
+class Parked(BakeError):
+    """The run waits: EC2 needs longer than its deadline, or cannot be asked now. Nothing was removed."""
+
+    exit_status = 75

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from amiforge.bake.loop import bake
+from amiforge.bake.resume import find_run, resume
 
-__all__ = ["bake"]
+__all__ = ["bake", "find_run", "resume"]

@@ -30,11 +30,11 @@ def check_identity(run: Run, login: Login, fresh: Condition) -> None:
 
 
 def _statements(run: Run, login: Login, fresh: Condition) -> Iterator[Statement]:
-    builder, blob = run.condition, run.key.blob
+    builder, (key, _) = run.condition, run.keys("builder")
     yield "the machine id is new", lambda: bool(fresh.machine_id) and fresh.machine_id != builder.machine_id
     yield "the host keys are new", lambda: bool(fresh.host_keys) and not fresh.host_keys & builder.host_keys
-    yield "no file holds the builder's key", lambda: not any(blob in line for line in fresh.authorized)
-    yield "the builder's key is refused", lambda: _refused(run, replace(login, key=run.key.private))
+    yield "no file holds the builder's key", lambda: not any(key.blob in line for line in fresh.authorized)
+    yield "the builder's key is refused", lambda: _refused(run, replace(login, key=key.private))
     yield "no unit has failed that did not fail on the source image", lambda: fresh.failed <= builder.failed
 
 

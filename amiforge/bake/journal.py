@@ -6,21 +6,42 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from amiforge.ec2.refusal import kind
 from amiforge.ec2.session import Call
-from amiforge.errors import ConfigError
+from amiforge.errors import AwsRefused, ConfigError
 
 #: Version of the lines' shape; the first line of a journal bears it.
-SCHEMA = 1
+SCHEMA = 2
+NAME = "journal.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What is known of the last creating call of its kind.
+
+    Attributes:
+        ids: what was made by this call or earlier ones, oldest first.
+        seconds: how long ago the last of them was made.
+        token: client token of a last call of which no answer is known; empty when it was answered.
+        open: the last call has no known answer: it may or may not have worked.
+    """
+
+    ids: tuple[str, ...] = ()
+    seconds: float = 0.0
+    token: str = ""
+    open: bool = False
 
 
 class Journal:
     """An append-only file of JSON lines. Every line is on disk when the method that wrote it returns.
 
-    Every line has `at` (seconds since the epoch) and `kind`: `run` (the first one), `started`, `finished`, `failed`
-    (a step), `asked`, `answered`, `refused` (a call that may change something), `undone` (a step's traces are gone).
+    Every line has `at` (seconds since the epoch) and `kind`: `run` (the first one), `resumed` (another process goes
+    on), `started`, `finished`, `failed` (a step), `known` (what a step found out), `asked`, `answered`, `refused` (a
+    call that may change something), `undone` (a step's traces are gone), `ended` (the last one, with an `outcome`).
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,6 +64,19 @@ class Journal:
         _sync_folder(self.path.parent)
         self.write("run", schema=SCHEMA, **about)
 
+    def go_on(self, **about: Any) -> None:
+        """Add to a journal that another process began; what a crash cut off at its end is dropped.
+
+        Raises:
+            ConfigError: the file cannot be written.
+        """
+        try:
+            text = self.path.read_bytes()
+            os.truncate(self.path, text.rfind(b"\n") + 1)
+        except OSError as error:
+            raise ConfigError(f"cannot go on with the journal {self.path}: {error.strerror}") from None
+        self.write("resumed", **about)
+
     def write(self, kind: str, **about: Any) -> None:
         """Add a line and wait until it is on disk."""
         line = json.dumps({"at": round(time.time(), 3), "kind": kind, **about}, default=str) + "\n"
@@ -57,14 +91,33 @@ class Journal:
         """Add a line about a call, within the step that makes it."""
         self.write(call.phase, step=self.step, operation=call.operation, about=call.about)
 
-    def made(self, operation: str, name: str) -> tuple[str, ...]:
-        """Give the ids of one name in all answers to an operation: `made("RunInstances", "InstanceId")`."""
-        return tuple(
-            found
-            for line in read(self.path)
-            if line["kind"] == "answered" and line["operation"] == operation
-            for found in line["about"].get(name, ())
-        )
+    def made(self, operation: str, name: str, step: str) -> Made:
+        """Tell what a step's calls of an operation made: `made("RunInstances", "InstanceId", "launch builder")`."""
+        found = Made()
+        for line in read(self.path):
+            if line.get("operation") != operation or line["step"] != step:
+                continue
+            about = line["about"]
+            match line["kind"]:
+                case "asked":
+                    found = Made(found.ids, found.seconds, about.get("ClientToken", ""), open=True)
+                case "answered":
+                    found = Made((*found.ids, *about.get(name, ())), time.time() - line["at"])
+                case "refused" if not lost(line):
+                    found = Made(found.ids, found.seconds)
+                case _:
+                    pass
+        return found
+
+    def tokens(self, operation: str) -> frozenset[str]:
+        """Give the client token of every call of an operation that was ever sent."""
+        asked = (line for line in read(self.path) if line["kind"] == "asked" and line["operation"] == operation)
+        return frozenset(line["about"].get("ClientToken", "") for line in asked)
+
+
+def lost(refused: Mapping[str, Any]) -> bool:
+    """Tell of the line of a refused call whether it may have worked all the same: its answer did not arrive."""
+    return kind(AwsRefused("", code=refused["about"]["code"])) == "link"
 
 
 def read(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -73,15 +126,23 @@ def read(path: Path) -> Iterator[Mapping[str, Any]]:
     Raises:
         ConfigError: the file is no journal, or of a version that is not known here.
     """
-    lines = path.read_bytes().split(b"\n")
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}", fix="see `amiforge runs`") from None
     complete = lines[:-1]
     for number, line in enumerate(complete, 1):
         try:
             entry = json.loads(line)
         except ValueError:
-            raise ConfigError(f"{path}:{number}: not a line of a journal", fix="choose another run") from None
+            entry = None
+        if not isinstance(entry, dict) or not isinstance(entry.get("kind"), str):
+            raise ConfigError(f"{path}:{number}: not a line of a journal", fix="choose another run")
         if number == 1 and entry.get("schema") != SCHEMA:
-            raise ConfigError(f"{path}: a journal of version {entry.get('schema')}, and this is {SCHEMA}")
+            raise ConfigError(
+                f"{path}: a journal of version {entry.get('schema')}, and this is {SCHEMA}",
+                fix="use the version of amiforge that began the run, or remove what it left: `amiforge gc`",
+            )
         yield entry
 
 

@@ -5,23 +5,19 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from amiforge.bake.cleanup import remove_all
-from amiforge.bake.journal import Journal
-from amiforge.bake.log import EventLog
 from amiforge.bake.manifest import Manifest, Notes, manifest
-from amiforge.bake.run import Means, Run, expiry, new_id
+from amiforge.bake.opening import open_run
+from amiforge.bake.parking import keep, park, parked
+from amiforge.bake.run import Means, Run
 from amiforge.bake.step import Step
 from amiforge.bake.steps import STEPS
-from amiforge.ec2.image import image_name
-from amiforge.ec2.session import Clients, open_clients
-from amiforge.ec2.tags import Tags
-from amiforge.engine.events import Listener, StepFinished, StepStarted, Waiting, silent
+from amiforge.engine.events import Failed, Listener, StepFinished, StepStarted, silent
 from amiforge.errors import AmiforgeError, CleanupIncomplete
 from amiforge.recipes.compatibility import require
 from amiforge.recipes.recipe import Recipe
@@ -36,11 +32,14 @@ def bake(  # noqa: PLR0913 - two things are needed, and each of the others may b
     engine: EngineSettings | None = None,
     listener: Listener = silent,
     means: Means | None = None,
+    asked: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """Bake a recipe's image: launch, provision, prove, clean, image, verify. Leaves the image and nothing else.
 
     However it ends, everything it made is removed again; the image stays if all steps succeeded. With
-    `settings.on_failure` "keep", a failed bake leaves what can still be logged in to, and says how.
+    `settings.on_failure` "keep", a failed bake leaves what can still be logged in to, and says how. Where EC2 needs
+    longer than a deadline allows, the run is parked: nothing is removed, and `amiforge.bake.resume` goes on with it,
+    as it does when this very process was killed.
 
     Args:
         recipe: what to bake.
@@ -49,64 +48,50 @@ def bake(  # noqa: PLR0913 - two things are needed, and each of the others may b
         engine: how work on the builder is paced.
         listener: told of every step, task and check.
         means: how instances are connected to, provisioned and verified.
+        asked: how the recipe was asked for, as JSON; goes into the journal, for whoever resumes the run.
 
     Raises:
         CompatibilityError: parts of the recipe do not go together; nothing was done.
         RecipeError: nothing is known of a download, and `engine.require_digests` wants that; nothing was done.
+        RunBusy: the same image is being baked here already; nothing was done.
+        Parked: EC2 needs longer, or cannot be asked now.
         AmiforgeError: a step failed; the line `left` names what could not be removed, `log_in` and `remove` what was
             kept.
         CleanupIncomplete: the image is good, but something else could not be removed.
-        KeyboardInterrupt: Ctrl-C, or a signal that ends programs.
+        KeyboardInterrupt: Ctrl-C, or a signal that ends programs. A second one ends the clean-up, too.
     """
     engine, means = engine or EngineSettings(), means or Means()
     require(recipe)
     means.refuse_unproven(recipe, engine)
-    started, notes = time.time(), Notes(listener)
-    opened = open_run(recipe, aws, settings or BakeSettings(), engine, notes, means)
-    with opened as run, signals_interrupt():
+    notes = Notes(listener)
+    with open_run(recipe, aws, settings or BakeSettings(), engine, notes, means, asked or {}) as run:
+        return carry_out(run, notes)
+
+
+def carry_out(run: Run, notes: Notes) -> Manifest:
+    """Take a run, new or begun by another process, to its end."""
+    with signals_interrupt():
         walk(run, STEPS)
         try:
-            result = manifest(run, notes, started, time.time())
+            result = manifest(run, notes, time.time())
             result.write(run.folder / "manifest.json")
         finally:
             finish(run, STEPS)
+        run.journal.write("ended", outcome="baked", image=run.image.id)
     return result
 
 
-@contextmanager
-def open_run(  # noqa: PLR0913, PLR0917 - a run is made of all of them
-    recipe: Recipe, aws: AwsSettings, settings: BakeSettings, engine: EngineSettings, listener: Listener, means: Means
-) -> Iterator[Run]:
-    """Give a new run with its folder, journal, event log and clients."""
-    run_id = new_id()
-    source = recipe.source
-    name = image_name(settings.image_name, recipe=recipe.name, os=source.os, arch=source.architecture, run=run_id)
-    folder = Path(settings.runs) / run_id
-    journal = Journal(folder / "journal.jsonl")
-    clients = open_clients(aws, on_call=journal.call)
-    journal.begin(run=run_id, recipe=recipe.name, region=clients.region, image=name)
-    with EventLog(folder / "events.jsonl", listener) as log:
-        yield Run(
-            id=run_id,
-            recipe=recipe,
-            folder=folder,
-            clients=_heard(clients, settings, log),
-            journal=journal,
-            listener=log,
-            tags=Tags(run_id, expiry(settings.lifetime), settings.tags),
-            image_name=name,
-            settings=settings,
-            engine=engine,
-            means=means,
-        )
-
-
 def walk(run: Run, steps: Sequence[Step]) -> None:
-    """Take every step that has not happened yet; when one fails, take all of them back."""
+    """Take every step that has not happened yet; when one fails, take all of them back or park the run."""
     try:
         for step in steps:
             _take(run, step)
     except BaseException as error:
+        run.journal.write("failed", step=run.journal.step, error=f"{type(error).__name__}: {error}")
+        waits = parked(error)
+        if waits:
+            park(run, waits)
+            raise waits from (None if waits is error else error)
         _give_up(run, steps, error)
         raise
 
@@ -123,12 +108,11 @@ def _take(run: Run, step: Step) -> None:
 
 def _give_up(run: Run, steps: Sequence[Step], error: BaseException) -> None:
     """Remove everything, or keep what can be logged in to; `error` gets the lines that say which."""
-    run.journal.write("failed", step=run.journal.step, error=f"{type(error).__name__}: {error}")
     interrupted = not isinstance(error, Exception)
     if run.settings.on_failure == "keep" and run.login and isinstance(error, AmiforgeError):
-        tag = f"Name=tag:amiforge:run,Values={run.id}"
-        error.add(log_in=run.login, resume=f"{run.resume}  (with the same --set, --os and the like)")
-        error.add(kept=f"everything of run {run.id}: aws ec2 describe-instances --filters {tag}")
+        keep(run)
+        error.add(log_in=run.login, provision=f"{run.go_on}  (with the same --set, --os and the like)")
+        error.add(resume=f"amiforge resume {run.id}", remove=f"amiforge gc --run {run.id} --delete")
         return
     try:
         finish(run, steps)
@@ -136,24 +120,28 @@ def _give_up(run: Run, steps: Sequence[Step], error: BaseException) -> None:
         if interrupted or not isinstance(error, AmiforgeError):
             raise incomplete from error
         error.add(**incomplete.lines)
+        return
+    run.journal.write("ended", outcome="failed")
 
 
 def finish(run: Run, steps: Sequence[Step]) -> None:
-    """Remove everything but a good image."""
+    """Remove everything but a good image. A second signal ends that as well, and says what removes the rest."""
     started = time.monotonic()
     run.listener(StepStarted(step="clean up"))
-    remove_all(run, steps)
+    run.journal.write("started", step="clean up")
+    remove = f"amiforge gc --run {run.id} --delete"
+    try:
+        remove_all(run, steps)
+    except CleanupIncomplete as incomplete:
+        run.journal.write("ended", outcome="incomplete", left=incomplete.lines["left"])
+        incomplete.add(resume=f"amiforge resume {run.id}", remove=remove)
+        raise
+    except KeyboardInterrupt:
+        run.journal.write("ended", outcome="interrupted")
+        run.listener(Failed(message=f"something of run {run.id} may still be there", lines={"remove": remove}))
+        raise
     run.journal.write("finished", step="clean up")
     run.listener(StepFinished(step="clean up", seconds=time.monotonic() - started))
-
-
-def _heard(clients: Clients, settings: BakeSettings, listener: Listener) -> Clients:
-    """Give the clients with a pace of which the listener hears."""
-
-    def on_wait(what: str, seconds: float, detail: str) -> None:
-        listener(Waiting(what=what, seconds=seconds, detail=detail))
-
-    return replace(clients, pace=replace(clients.pace, longest=settings.poll, on_wait=on_wait))
 
 
 @contextmanager

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -14,8 +17,12 @@ from amiforge.bake.inventory import Inventory
 from amiforge.bake.run import Run
 from amiforge.ec2.resolve import ResolvedImage
 from amiforge.engine.events import CheckFinished, Event, Listener, StepFinished, TaskFinished
+from amiforge.recipes.recipe import Recipe
 
 SCHEMA = 1
+_REMEMBERED: Mapping[str, type[Event]] = MappingProxyType(
+    {kind.__name__: kind for kind in (StepFinished, TaskFinished, CheckFinished)}
+)
 
 
 class Timing(BaseModel):
@@ -76,8 +83,10 @@ class Manifest(BaseModel):
     seconds: float
 
     def write(self, path: Path) -> None:
-        """Write it as JSON."""
-        path.write_text(self.model_dump_json(indent=2) + "\n")
+        """Write it as JSON, whole or not at all."""
+        draft = path.with_suffix(".draft")
+        draft.write_text(self.model_dump_json(indent=2) + "\n")
+        draft.replace(path)
 
 
 class Notes:
@@ -89,8 +98,21 @@ class Notes:
         self.checks: list[CheckOutcome] = []
         self._listener = listener
 
+    def recall(self, log: Path) -> None:
+        """Take note of what a run's event log tells of earlier processes; what is not understood is passed over."""
+        for line in log.read_text(errors="replace").splitlines() if log.exists() else ():
+            with suppress(ValueError, TypeError, AttributeError):
+                told = json.loads(line)
+                if kind := _REMEMBERED.get(told.pop("event", "")):
+                    self.take(kind(**told))
+
     def __call__(self, event: Event) -> None:
         """Take note of an event."""
+        self.take(event)
+        self._listener(event)
+
+    def take(self, event: Event) -> None:
+        """Take note of an event, which everybody else has heard of."""
         match event:
             case StepFinished(step=name, seconds=seconds):
                 self.steps.append(Timing(name=name, seconds=round(seconds, 3)))
@@ -100,11 +122,11 @@ class Notes:
                 self.checks.append(CheckOutcome(task=task, title=title, outcome=outcome, detail=detail))
             case _:
                 pass
-        self._listener(event)
 
 
-def manifest(run: Run, notes: Notes, started: float, finished: float) -> Manifest:
-    """Give the manifest of a run that has come to its end; times are seconds since the epoch."""
+def manifest(run: Run, notes: Notes, finished: float) -> Manifest:
+    """Give the manifest of a run that has come to its end at this time, in seconds since the epoch."""
+    done = run.state.provisioned
     return Manifest(
         amiforge=version("amiforge"),
         run=run.id,
@@ -119,15 +141,21 @@ def manifest(run: Run, notes: Notes, started: float, finished: float) -> Manifes
         instance_type=run.builder.instance_type,
         builder=shown(run.recipe.builder),
         options={task.name(): shown(task) for task in run.recipe.tasks},
-        versions=run.inventory,
-        resources={status: run.report.count(status) for status in ("ok", "changed", "ran")},
-        verification=Verification(outcome=run.verification, checks=tuple(notes.checks)),
+        versions=run.state.inventory or Inventory(),
+        resources={"ok": done.ok, "changed": done.changed, "ran": done.ran} if done else {},
+        verification=Verification(outcome=run.state.verification, checks=tuple(notes.checks)),
         steps=tuple(notes.steps),
         tasks=tuple(notes.tasks),
-        started=_iso(started),
+        started=_iso(run.started),
         finished=_iso(finished),
-        seconds=round(finished - started, 3),
+        seconds=round(finished - run.started, 3),
     )
+
+
+def described(recipe: Recipe) -> dict[str, dict[str, Any]]:
+    """Give what a recipe comes to: the options of its source, its builder and every task, secrets masked."""
+    parts = {"source": recipe.source, "builder": recipe.builder, **{task.name(): task for task in recipe.tasks}}
+    return {name: shown(part) for name, part in parts.items()}
 
 
 def shown(options: BaseModel) -> dict[str, Any]:

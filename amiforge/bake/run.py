@@ -6,18 +6,18 @@ import os
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from amiforge.bake.inventory import Inventory
 from amiforge.bake.journal import Journal
 from amiforge.bake.readiness import Condition
+from amiforge.bake.state import State
 from amiforge.ec2.image import Image
 from amiforge.ec2.instances import Instance
 from amiforge.ec2.key_pair import KeyPair
-from amiforge.ec2.network import Subnet
 from amiforge.ec2.resolve import ResolvedImage
 from amiforge.ec2.session import Clients
 from amiforge.ec2.tags import Tags
@@ -32,6 +32,8 @@ from amiforge.systems.trust import Trust
 
 if TYPE_CHECKING:
     from amiforge.engine.apply import Report
+
+T = TypeVar("T")
 
 _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -53,8 +55,11 @@ def over_ssh(login: Login) -> Host:
     return SshHost(login.address, login.user, key=login.key.reveal(), host_key=login.host_key)
 
 
-def provision(host: Host, recipe: Recipe, settings: EngineSettings, listener: Listener) -> Report:
-    """Apply the recipe's tasks; downloads and keys must be what amiforge.lock says, where new ones are recorded."""
+def provision(host: Host, recipe: Recipe, settings: EngineSettings, listener: Listener, run: str) -> Report:
+    """Apply the recipe's tasks; downloads and keys must be what amiforge.lock says, where new ones are recorded.
+
+    What still runs on the host for the same run, begun by a process that died, is waited for rather than begun again.
+    """
     from amiforge.engine.apply import apply  # noqa: PLC0415 - not needed by whoever provisions in another way
 
     lock = Lockfile(Path(settings.lock_file))
@@ -63,7 +68,7 @@ def provision(host: Host, recipe: Recipe, settings: EngineSettings, listener: Li
         lock.listen(event)
         listener(event)
 
-    return apply(host, recipe.tasks, listener=recording, settings=settings, trust=lock.trust())
+    return apply(host, recipe.tasks, listener=recording, settings=settings, trust=lock.trust(), run=run)
 
 
 def verified(host: Host, recipe: Recipe, listener: Listener) -> None:
@@ -82,7 +87,7 @@ class Means:
     """What a bake works with besides EC2; each part can be replaced, in tests and by users."""
 
     connect: Callable[[Login], Host] = over_ssh
-    provision: Callable[[Host, Recipe, EngineSettings, Listener], Report] = provision
+    provision: Callable[[Host, Recipe, EngineSettings, Listener, str], Report] = provision
     verify: Callable[[Host, Recipe, Listener], None] = verified
     #: what `provision` trusts; None for what amiforge.lock says.
     trust: Trust | None = None
@@ -100,7 +105,7 @@ class Means:
 
 @dataclass
 class Run:
-    """A run. The attributes without a value are filled by the steps, in their order."""
+    """A run: what it works with, and what is known so far. `started` is in seconds since the epoch."""
 
     id: str
     recipe: Recipe
@@ -113,38 +118,67 @@ class Run:
     settings: BakeSettings
     engine: EngineSettings
     means: Means
+    state: State
+    started: float
     #: ssh command that reaches an instance of the run at this moment; empty when none can be logged in to.
     login: str = ""
     #: command that goes on with the recipe's tasks there.
-    resume: str = ""
-    #: the finished image is good: it stays, whatever happens from here on.
-    keep_image: bool = False
-    verification: str = "skipped"
-
-    source: ResolvedImage = field(init=False)
-    subnets: tuple[Subnet, ...] = field(init=False)
-    key: KeyPair = field(init=False)
-    host_key: KeyPair = field(init=False)
-    key_name: str = field(init=False)
-    group: str = field(init=False)
-    builder: Instance = field(init=False)
+    go_on: str = ""
+    #: what is done beside the steps while the builder works.
+    watch: ExitStack = field(default_factory=ExitStack)
+    #: the connection to the builder, once there is one.
     host: Host = field(init=False)
-    condition: Condition = field(init=False)
-    report: Report = field(init=False)
-    inventory: Inventory = field(init=False)
-    image: Image = field(init=False)
+
+    def note(self, **found: Any) -> None:
+        """Remember what was found out, here and in the journal."""
+        self.journal.write("known", step=self.journal.step, about=self.state.learn(**found))
+
+    @property
+    def source(self) -> ResolvedImage:
+        """The source image, once it is resolved."""
+        return _known(self.state.source)
+
+    @property
+    def builder(self) -> Instance:
+        """The builder, once it is launched."""
+        return _known(self.state.builder)
+
+    @property
+    def condition(self) -> Condition:
+        """How the builder was when it was first logged in to."""
+        return _known(self.state.condition)
+
+    @property
+    def image(self) -> Image:
+        """The image, once it is asked for."""
+        return _known(self.state.image)
+
+    def keys(self, role: str) -> tuple[KeyPair, KeyPair]:
+        """Give the key that opens an instance, and the one that it shows as its host key; made when first asked for.
+
+        They lie in the run's folder from then on: whoever goes on with the run needs the same.
+        """
+        return self._key(role), self._key(f"{role}-host")
+
+    def _key(self, name: str) -> KeyPair:
+        path, comment = self.folder / f"{name}.key", f"amiforge-{self.id}-{name}"
+        if path.exists():
+            return KeyPair.of(Secret(path.read_text()), comment)
+        key = KeyPair.new(comment)
+        write_private(path, key.private)
+        return key
 
     def log_in(self, instance: Instance, key: KeyPair, host_key: KeyPair, role: str) -> Login:
         """Give the way into an instance, and note it where people may need it."""
         address = instance.address(self.recipe.builder.address)
         known = (self.folder / f"{role}.known_hosts").absolute()
         known.write_text(f"{address} {host_key.public}\n")
-        private = write_private(self.folder / f"{role}.key", key.private)
+        private = (self.folder / f"{role}.key").absolute()
         user = self.recipe.source.user
         at = f"{user}@{address}"
         self.login = display(["ssh", "-i", str(private), "-o", f"UserKnownHostsFile={known}", at])
         apply = display(["amiforge", "apply", self.recipe.name, "--host", at, "--key", str(private)])
-        self.resume = f"AMIFORGE_SSH_KNOWN_HOSTS={quote(str(known))} {apply}"
+        self.go_on = f"AMIFORGE_SSH_KNOWN_HOSTS={quote(str(known))} {apply}"
         return Login(address, user, key.private, host_key.public)
 
 
@@ -159,9 +193,16 @@ def expiry(seconds: float) -> str:
     return datetime.fromtimestamp(time.time() + seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def write_private(path: Path, secret: Secret) -> Path:
-    """Write a private key to a file that only its owner can read."""
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+def write_private(path: Path, secret: Secret) -> None:
+    """Write a private key to a file that only its owner can read, whole or not at all."""
+    draft = path.with_suffix(".draft")
+    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(file, "w") as stream:
         stream.write(secret.reveal())
-    return path.absolute()
+    draft.replace(path)
+
+
+def _known(value: T | None) -> T:
+    if value is None:
+        raise AssertionError("a step looked for what an earlier one finds out")
+    return value

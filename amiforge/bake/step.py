@@ -10,7 +10,7 @@ from amiforge.bake.run import Run
 
 
 class Step(ABC):
-    """One step: looks whether it happened already, happens, and can be taken back.
+    """One step: tells whether it has happened, happens, and can be taken back.
 
     Attributes:
         title: what people read: `launch builder`.
@@ -21,12 +21,15 @@ class Step(ABC):
     cost: ClassVar[int] = 0
 
     def find(self, run: Run) -> bool:
-        """Look for what it makes, adopt it, and tell whether it is there."""
+        """Tell whether what it brings about is so already, and adopt that.
+
+        What another process wrote down before it died is looked for in EC2 before it is believed.
+        """
         return False
 
     @abstractmethod
     def do(self, run: Run) -> str:
-        """Make it happen; gives what people may want to know of it."""
+        """Make it happen; gives what people may want to know of it. May have happened in part."""
 
     def undo(self, run: Run) -> Iterator[str]:
         """Take back what it made; gives what is still there, to be asked again. May be called at any time, often."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from amiforge.bake.loop import finish, open_run, signals_interrupt, walk
+from amiforge.bake.loop import finish, signals_interrupt, walk
+from amiforge.bake.opening import open_run
 from amiforge.bake.run import Means, Run
 from amiforge.bake.step import Step
 from amiforge.bake.steps.access import CreateGroup, ImportKey
@@ -61,7 +62,8 @@ def verify_image(  # noqa: PLR0913 - as of bake
         AmiforgeError: a step failed, as of `bake`.
     """
     of_image = recipe.with_options("source", ami=ami)
-    opened = open_run(of_image, aws, settings or BakeSettings(), engine or EngineSettings(), listener, means or Means())
-    with opened as run, signals_interrupt():
+    settings, engine, means = settings or BakeSettings(), engine or EngineSettings(), means or Means()
+    with open_run(of_image, aws, settings, engine, listener, means, {}) as run, signals_interrupt():
         walk(run, STEPS)
         finish(run, STEPS)
+        run.journal.write("ended", outcome="verified", image=ami)

@@ -79,8 +79,8 @@ def run(args: Sequence[str]) -> int:
     except AmiforgeError as error:
         typer.echo(error.block(), err=True)
         return error.exit_status
-    except (KeyboardInterrupt, typer.Abort) as interrupt:
-        status, notes = INTERRUPTED, getattr(interrupt, "__notes__", [])
+    except (KeyboardInterrupt, typer.Abort):
+        status = INTERRUPTED
     except BrokenPipeError:
         # Who read our output has left. Python would say so once more when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -27,7 +27,8 @@ def apply(
     as_json: Json = False,
 ) -> None:
     """Bring a running machine to what a recipe describes. What is so already is left alone."""
-    from amiforge.cli.choice import Asked, choose_one
+    from amiforge.cli.asked import Asked
+    from amiforge.cli.choice import choose_one
     from amiforge.cli.compatibility import admit
     from amiforge.cli.config import load
     from amiforge.cli.console import listening

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -32,11 +32,7 @@ if TYPE_CHECKING:
     from amiforge.bake.manifest import Manifest
     from amiforge.cli.config import Config
     from amiforge.cli.outcome import Outcome
-    from amiforge.engine.apply import Report
-    from amiforge.engine.events import Listener
-    from amiforge.host.base import Host
     from amiforge.recipes.recipe import Recipe
-    from amiforge.settings import EngineSettings
 
 
 def bake(
@@ -56,7 +52,8 @@ def bake(
     as_json: Json = False,
 ) -> int:
     """Bake images, each from its source image to a verified one. A failed bake leaves nothing behind."""
-    from amiforge.cli.choice import Asked, choose
+    from amiforge.cli.asked import Asked
+    from amiforge.cli.choice import choose
     from amiforge.cli.config import Given, aws_flags, load
     from amiforge.cli.outcome import tell
 
@@ -73,7 +70,7 @@ def bake(
     refused = [_refusal(recipe) for recipe in chosen]
     with _one_sandbox(wanted=sandbox and refused.count(None) > 1, as_json=as_json):
         outcomes = [
-            no or _attempt(recipe, settings, sandbox=sandbox, as_json=as_json)
+            no or _attempt(recipe, settings, asked.record(recipe, config, sandbox=sandbox), as_json=as_json)
             for recipe, no in zip(chosen, refused, strict=True)
         ]
     if len(outcomes) > 1:
@@ -110,13 +107,13 @@ def _one_sandbox(*, wanted: bool, as_json: bool) -> Iterator[None]:
         yield
 
 
-def _attempt(recipe: Recipe, settings: Config, *, sandbox: bool, as_json: bool) -> Outcome:
+def _attempt(recipe: Recipe, settings: Config, asked: Mapping[str, Any], *, as_json: bool) -> Outcome:
     """Bake one image. Its failure says nothing about the others; the first one decides how the command ends."""
     from amiforge.cli.outcome import as_event, baked, failed, summary
 
     started = time.monotonic()
     try:
-        made = _bake(recipe, settings, sandbox=sandbox, as_json=as_json)
+        made = _bake(recipe, settings, asked, as_json=as_json)
     except AmiforgeError as error:
         typer.echo(error.block(), err=True)
         return failed(recipe, error, time.monotonic() - started)
@@ -134,27 +131,22 @@ def _refuse_to_keep_what_goes() -> None:
         )
 
 
-def _bake(recipe: Recipe, settings: Config, *, sandbox: bool, as_json: bool) -> Manifest:
-    from amiforge.bake.loop import bake as bake_image
-    from amiforge.bake.run import Means
+def _bake(recipe: Recipe, settings: Config, asked: Mapping[str, Any], *, as_json: bool) -> Manifest:
+    from amiforge.bake import bake as bake_image
     from amiforge.cli.console import listening
     from amiforge.cli.where import ec2
-    from amiforge.engine.apply import apply
 
     title = f"bake {recipe.name} on {recipe.source.os} {recipe.source.architecture}"
     with (
         listening(title, json=as_json) as listener,
-        ec2(settings, listener, sandbox=sandbox, system=recipe.source.os) as there,
+        ec2(settings, listener, sandbox=asked["sandbox"], system=recipe.source.os) as there,
     ):
-
-        def provision(host: Host, recipe: Recipe, engine: EngineSettings, listener: Listener) -> Report:
-            return apply(host, recipe.tasks, listener=listener, settings=engine, trust=there.trust)
-
         return bake_image(
             recipe,
             there.aws,
             settings=settings.bake,
             engine=there.engine,
             listener=there.listener,
-            means=Means(provision=provision, trust=there.trust),
+            means=there.means(),
+            asked=asked,
         )

@@ -7,43 +7,15 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from amiforge import recipes
-from amiforge.cli.config import FILE_NAME, Config, Given, nearest, parse_value
+from amiforge.cli.asked import PARTS, Asked, Change, parse_set
+from amiforge.cli.config import FILE_NAME, Config, Given, nearest
 from amiforge.errors import AmiforgeError, ConfigError, RecipeError
 from amiforge.recipes import version_sets
 from amiforge.recipes.recipe import Recipe
 
 ALL = "all"
-#: Parts of a recipe that are no tasks, and whose fields are changed like a task's options.
-PARTS = ("source", "builder")
 #: EC2's words for what others call differently.
 _ARCH = MappingProxyType({"aarch64": "arm64", "amd64": "x86_64"})
-
-Change = tuple[str, str, Given]
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a command line says about the recipes it names; lists may be given as one text with commas."""
-
-    changes: Sequence[str] = ()
-    os: Sequence[str] = ()
-    arch: Sequence[str] = ()
-    versions: str = ""
-    instances: Sequence[str] = ()
-    allow: Sequence[str] = ()
-
-    def words(self) -> Iterator[str]:
-        """Give the options that say the same."""
-        for flag, values in {
-            "--set": self.changes,
-            "--os": self.os,
-            "--arch": self.arch,
-            "--versions": [self.versions] if self.versions else [],
-            "--instances": self.instances,
-            "--allow": self.allow,
-        }.items():
-            for value in values:
-                yield from (flag, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,19 +71,6 @@ def choose_one(name: str, config: Config, asked: Asked) -> Chosen:
         what = ", ".join(f"{each.recipe.name} on {each.recipe.source.os}" for each in found)
         raise ConfigError(f"one recipe on one system is wanted, and these are {len(found)}: {what}")
     return found[0]
-
-
-def parse_set(text: str) -> Change:
-    """Read `task.option=value`.
-
-    Raises:
-        ConfigError: the text has another form.
-    """
-    path, equals, value = text.partition("=")
-    task, dot, option = path.strip().partition(".")
-    if not (equals and dot and task and option):
-        raise ConfigError(f"--set {text}: not of the form TASK.OPTION=VALUE", example="--set aws_efa.minimal=false")
-    return task, option, Given(parse_value(value), f"--set {text}")
 
 
 def _variants(recipe: Recipe, file: Mapping[str, Given], asked: Asked, *, skip: bool) -> Iterator[Recipe]:

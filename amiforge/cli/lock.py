@@ -39,7 +39,8 @@ def lock(
     Bakes enforce what amiforge.lock says; keep it under version control. With --sandbox, what the sandbox serves is
     recorded, in a file of its own: its stand-ins are not what vendors publish.
     """
-    from amiforge.cli.choice import ALL, Asked, choose
+    from amiforge.cli.asked import Asked
+    from amiforge.cli.choice import ALL, choose
     from amiforge.cli.config import load
     from amiforge.engine.lockfile import Lockfile
     from amiforge.recipes.lock import lock as record

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,16 +20,24 @@ from amiforge.cli.options import (
     Json,
     KeyFile,
     Os,
+    Profile,
     RecipeName,
+    Region,
+    Sandbox,
     Set,
     Versions,
 )
+from amiforge.errors import ConfigError
 
 if TYPE_CHECKING:
+    from amiforge.cli.choice import Chosen
     from amiforge.cli.config import Config
     from amiforge.engine.plan import Plan, Planned
     from amiforge.engine.resource import Value
     from amiforge.recipes.recipe import Recipe
+
+Aws = Annotated[bool, typer.Option("--aws", help="Ask AWS everything that can be known before a bake.")]
+Policy = Annotated[bool, typer.Option("--policy", help="Print the IAM policy that a bake needs, and nothing else.")]
 
 #: What is shown of a value: as much as stays readable on one line.
 _LONGEST = 100
@@ -47,25 +55,48 @@ def plan(
     instances: Instances = None,
     allow: Allow = None,
     config: ConfigFile = None,
+    aws: Aws = False,
+    policy: Policy = False,
+    region: Region = None,
+    profile: Profile = None,
+    sandbox: Sandbox = False,
     as_json: Json = False,
-) -> None:
-    """Say what would be done: to a host, or without one, everything that the recipe consists of."""
-    from amiforge.cli.choice import Asked, choose, choose_one
+) -> int:
+    """Say what would be done: to a host, by a bake, or without either, all that the recipe consists of."""
+    from amiforge.cli.asked import Asked
+    from amiforge.cli.choice import choose, choose_one
     from amiforge.cli.compatibility import admit
-    from amiforge.cli.config import load
+    from amiforge.cli.config import aws_flags, load
     from amiforge.recipes.outline import outline
 
-    settings = load(config)
+    settings = load(config, aws_flags(region, profile))
+    if host is not None and (aws or sandbox or policy):
+        raise ConfigError("--host asks a machine, and --aws, --sandbox and --policy are about a bake", fix="give one")
     asked = Asked(changes or (), os or (), arch or (), versions or "", instances or (), allow or ())
+    if aws or sandbox or policy:
+        return _before_a_bake(
+            choose([recipe], settings, asked), settings, policy=policy, sandbox=sandbox, as_json=as_json
+        )
     if host is None:
         for chosen in (each.recipe for each in choose([recipe], settings, asked)):
             admit(chosen)
             _print(outline(chosen), asked=False, as_json=as_json)
-        return
+        return 0
     chosen = choose_one(recipe, settings, asked).recipe
     found = _ask(host, key, chosen, settings)
     _print(found, asked=True, as_json=as_json)
     admit(chosen, found.system)
+    return 0
+
+
+def _before_a_bake(found: Sequence[Chosen], settings: Config, *, policy: bool, sandbox: bool, as_json: bool) -> int:
+    from amiforge.cli import preflight
+
+    if policy:
+        typer.echo("\n".join(preflight.policy(each, settings) for each in found))
+        return 0
+    ends = [preflight.tell_all(each, settings, sandbox=sandbox, as_json=as_json) for each in found]
+    return next(filter(None, ends), 0)
 
 
 def _ask(host: str, key: Path | None, recipe: Recipe, settings: Config) -> Plan:

@@ -34,7 +34,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show what will be on an image: each component with its version, where it comes from, and why this version."""
-    from amiforge.cli.choice import Asked, choose
+    from amiforge.cli.asked import Asked
+    from amiforge.cli.choice import choose
     from amiforge.cli.config import load
     from amiforge.recipes.compatibility import refused, violations
 

@@ -52,7 +52,8 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Put every check of a recipe to a running machine, or to an instance booted from an image."""
-    from amiforge.cli.choice import Asked, choose_one
+    from amiforge.cli.asked import Asked
+    from amiforge.cli.choice import choose_one
     from amiforge.cli.config import aws_flags, load
     from amiforge.cli.console import listening
 

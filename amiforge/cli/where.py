@@ -7,12 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from amiforge.cli.config import Config
 from amiforge.engine.events import Event, Listener, StepFinished, StepStarted
 from amiforge.engine.lockfile import Lockfile
 from amiforge.settings import AwsSettings, EngineSettings
 from amiforge.systems.trust import Trust
+
+if TYPE_CHECKING:
+    from amiforge.bake.run import Means
+    from amiforge.engine.apply import Report
+    from amiforge.host.base import Host
+    from amiforge.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +30,16 @@ class Where:
     engine: EngineSettings
     trust: Trust
     listener: Listener
+
+    def means(self) -> Means:
+        """Give what a bake there works with."""
+        from amiforge.bake.run import Means
+        from amiforge.engine.apply import apply
+
+        def provision(host: Host, recipe: Recipe, engine: EngineSettings, listener: Listener, run: str) -> Report:
+            return apply(host, recipe.tasks, listener=listener, settings=engine, trust=self.trust, run=run)
+
+        return Means(provision=provision, trust=self.trust)
 
 
 @contextmanager

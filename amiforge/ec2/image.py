@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from amiforge.ec2.make import make_once
 from amiforge.ec2.poll import Wait, poll
-from amiforge.ec2.refusal import code
+from amiforge.ec2.refusal import code, kind
 from amiforge.ec2.session import Clients
-from amiforge.ec2.tags import STATE, Tags
-from amiforge.errors import AwsRefused, ConfigError, ImageFailed
+from amiforge.ec2.tags import EXPIRES, STATE, Tags
+from amiforge.errors import AwsRefused, ConfigError, ImageFailed, Parked
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import ImageTypeDef
@@ -68,16 +68,36 @@ def refuse_taken_name(clients: Clients, name: str) -> None:
         )
 
 
-def find_image(clients: Clients, tags: Tags) -> Image | None:
-    """Give the run's image, if it was made."""
-    found = clients.ec2.describe_images(Owners=["self"], Filters=tags.filters(_ROLE))["Images"]
-    return _image(found[0]) if found else None
+def find_image(clients: Clients, tags: Tags, image_id: str = "", grace: float = 0) -> Image | None:
+    """Give the run's image, if it is there.
+
+    Args:
+        clients: of the region.
+        tags: those of the run.
+        image_id: its id, where that is known: an image that was just made may not be found by its tags yet.
+        grace: seconds for which an image of this id may be unknown.
+    """
+    if not image_id:
+        found = clients.ec2.describe_images(Owners=["self"], Filters=tags.filters(_ROLE))["Images"]
+        return _image(found[0]) if found else None
+    wait = Wait(f"image {image_id} to be known", grace, ImageFailed, grace)
+
+    def look() -> Image | None:
+        found = clients.ec2.describe_images(ImageIds=[image_id])["Images"]
+        return _image(found[0]) if found else None
+
+    try:
+        return poll(wait, look, lambda image: None if image else "not known", clients.pace)
+    except (AwsRefused, ImageFailed) as error:
+        if isinstance(error, AwsRefused) and kind(error) != "eventual":
+            raise
+        return None
 
 
 def create_image(clients: Clients, instance_id: str, name: str, description: str, tags: Tags) -> str:
-    """Make the image of a stopped instance and give its id; the image is private, and marked as a candidate.
+    """Make the image of a stopped instance and give its id; the image is private, a candidate, and expires.
 
-    The call knows no client token, so a lost answer is made good by the name.
+    The call knows no client token, so a lost answer is made good by the name: what bears it and is of our run is ours.
     """
 
     def send() -> str:
@@ -85,12 +105,11 @@ def create_image(clients: Clients, instance_id: str, name: str, description: str
             InstanceId=instance_id,
             Name=name,
             Description=description[:255],
-            TagSpecifications=tags.specification(_ROLE, "image", "snapshot", **{STATE: "candidate"}),
+            TagSpecifications=tags.temporary(_ROLE, "image", "snapshot", **{STATE: "candidate"}),
         )["ImageId"]
 
     def made_before() -> str | None:
-        own = [image["ImageId"] for image in _named(clients, name) if image.get("SourceInstanceId") == instance_id]
-        return own[0] if own else None
+        return next((image["ImageId"] for image in _named(clients, name) if tags.borne_by(image)), None)
 
     return make_once(send, made_before, clients.pace)
 
@@ -99,7 +118,8 @@ def wait_available(clients: Clients, image_id: str, deadline: float) -> Image:
     """Wait until an image is available; big ones take hours.
 
     Raises:
-        ImageFailed: it ended in another state, with EC2's reason; or it took too long.
+        ImageFailed: it ended in another state, with EC2's reason.
+        Parked: it takes longer, and may well become available later.
     """
 
     def look() -> Image:
@@ -113,7 +133,7 @@ def wait_available(clients: Clients, image_id: str, deadline: float) -> Image:
             return " ".join((image.state, *_copied(clients, image.snapshots)))
         raise ImageFailed(f"image {image_id} is {image.state}", reason=image.reason)
 
-    return poll(Wait(f"image {image_id} to be available", deadline, ImageFailed, 300), look, progress, clients.pace)
+    return poll(Wait(f"image {image_id} to be available", deadline, Parked, 300), look, progress, clients.pace)
 
 
 def require_imdsv2(clients: Clients, image_id: str) -> None:
@@ -121,9 +141,11 @@ def require_imdsv2(clients: Clients, image_id: str) -> None:
     clients.ec2.modify_image_attribute(ImageId=image_id, Attribute="imdsSupport", ImdsSupport={"Value": "v2.0"})
 
 
-def mark(clients: Clients, image: Image, state: str) -> None:
-    """Say on the image and its snapshots how far they have come: `candidate`, `verified`."""
-    clients.ec2.create_tags(Resources=[image.id, *image.snapshots], Tags=[{"Key": STATE, "Value": state}])
+def keep(clients: Clients, image: Image, state: str) -> None:
+    """Say on the image and its snapshots that they stay, and how far they have come: `verified`, `unverified`."""
+    resources = [image.id, *image.snapshots]
+    clients.ec2.create_tags(Resources=resources, Tags=[{"Key": STATE, "Value": state}])
+    clients.ec2.delete_tags(Resources=resources, Tags=[{"Key": EXPIRES}])
 
 
 def remove_image(clients: Clients, tags: Tags) -> Iterator[str]:

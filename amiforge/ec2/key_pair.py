@@ -25,12 +25,23 @@ class KeyPair:
         from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - slow to load
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415 - as above
 
-        key = Ed25519PrivateKey.generate()
-        private = key.private_bytes(
+        private = Ed25519PrivateKey.generate().private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
         )
+        return cls.of(Secret(private.decode()), comment)
+
+    @classmethod
+    def of(cls, private: Secret, comment: str) -> Self:
+        """Give the pair that a private key belongs to.
+
+        Raises:
+            ValueError: the text is no private key.
+        """
+        from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - slow to load
+
+        key = serialization.load_ssh_private_key(private.reveal().encode(), password=None)
         public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-        return cls(Secret(private.decode()), f"{public.decode()} {comment}")
+        return cls(private, f"{public.decode()} {comment}")
 
     @property
     def blob(self) -> str:

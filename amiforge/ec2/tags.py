@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.literals import ResourceTypeType
     from mypy_boto3_ec2.type_defs import FilterTypeDef, TagSpecificationTypeDef
+
+    from amiforge.ec2.session import Clients
 
 RUN = "amiforge:run"
 ROLE = "amiforge:role"
@@ -30,9 +32,13 @@ class Tags:
         tags = [{"Key": key, "Value": value} for key, value in pairs.items()]
         return [{"ResourceType": kind, "Tags": tags} for kind in types]  # type: ignore[typeddict-item]
 
-    def temporary(self, role: str, *types: ResourceTypeType) -> list[TagSpecificationTypeDef]:
+    def temporary(self, role: str, *types: ResourceTypeType, **more: str) -> list[TagSpecificationTypeDef]:
         """Give the same for things that must not outlive the run."""
-        return self.specification(role, *types, **{EXPIRES: self.expires})
+        return self.specification(role, *types, **{EXPIRES: self.expires, **more})
+
+    def borne_by(self, described: Mapping[str, Any]) -> bool:
+        """Tell whether something that EC2 describes is of this run."""
+        return {"Key": RUN, "Value": self.run} in described.get("Tags", ())
 
     def filters(self, role: str = "") -> list[FilterTypeDef]:
         """Give the filters that find what bears them, of one role or of all."""
@@ -40,3 +46,12 @@ class Tags:
         if role:
             found.append({"Name": f"tag:{ROLE}", "Values": [role]})
         return found
+
+
+def prolong(clients: Clients, tags: Tags, expires: str) -> None:
+    """Write a later time of expiry onto everything of a run that has one."""
+    filters: list[FilterTypeDef] = [{"Name": "key", "Values": [RUN]}, {"Name": "value", "Values": [tags.run]}]
+    found = clients.ec2.get_paginator("describe_tags").paginate(Filters=filters)
+    resources = [tag["ResourceId"] for page in found for tag in page["Tags"]]
+    if resources:
+        clients.ec2.create_tags(Resources=resources, Tags=[{"Key": EXPIRES, "Value": expires}])

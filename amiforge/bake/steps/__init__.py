@@ -10,6 +10,8 @@ from amiforge.bake.steps.provision import Clean, Provision, Validate
 from amiforge.bake.steps.source import ChooseSubnets, ResolveSource
 from amiforge.bake.steps.verify import Verify
 
+__all__ = ["STEPS", "MakeImage"]
+
 STEPS: tuple[Step, ...] = (
     ResolveSource(),
     ChooseSubnets(),

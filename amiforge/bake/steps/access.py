@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from amiforge.bake.run import Run, write_private
+from amiforge.bake.run import Run
 from amiforge.bake.step import Step
-from amiforge.ec2.key_pair import KeyPair, delete_keys, import_key
+from amiforge.ec2.key_pair import delete_keys, find_key, import_key
 from amiforge.ec2.network import create_group, delete_groups, find_group, own_cidrs
+
+_ROLE = "builder"
 
 
 class ImportKey(Step):
@@ -15,13 +17,18 @@ class ImportKey(Step):
 
     title = "import key"
 
+    def find(self, run: Run) -> bool:
+        """A key pair in EC2 is of use only together with its private half in the run's folder."""
+        there = (run.folder / f"{_ROLE}.key").exists() and find_key(run.clients, run.tags, _ROLE)
+        if there:
+            run.note(key_name=there)
+        return bool(there)
+
     def do(self, run: Run) -> str:
         """Make and import it."""
-        run.key = KeyPair.new(f"amiforge-{run.id}-builder")
-        run.host_key = KeyPair.new(f"amiforge-{run.id}-host")
-        write_private(run.folder / "builder.key", run.key.private)
-        run.key_name = import_key(run.clients, run.tags, "builder", run.key)
-        return run.key_name
+        key, _ = run.keys(_ROLE)
+        run.note(key_name=import_key(run.clients, run.tags, _ROLE, key))
+        return run.state.key_name
 
     def undo(self, run: Run) -> Iterator[str]:
         """Delete all keys of the run, here and there."""
@@ -36,17 +43,15 @@ class CreateGroup(Step):
     title = "create security group"
 
     def find(self, run: Run) -> bool:
-        """Look for it by the run's tag."""
-        found = find_group(run.clients, run.tags)
-        run.group = found or ""
-        return bool(found)
+        """It counts once its rule is in it."""
+        return bool(run.state.group) and find_group(run.clients, run.tags) == run.state.group
 
     def do(self, run: Run) -> str:
         """Make it."""
-        builder = run.recipe.builder
-        cidrs = builder.ingress or own_cidrs(run.clients, run.subnets[0], builder.address)
-        run.group = create_group(run.clients, run.tags, run.subnets[0].vpc, cidrs)
-        return f"{run.group} for {', '.join(cidrs)}"
+        builder, subnet = run.recipe.builder, run.state.subnets[0]
+        cidrs = builder.ingress or own_cidrs(run.clients, subnet, builder.address)
+        run.note(group=create_group(run.clients, run.tags, subnet.vpc, cidrs))
+        return f"{run.state.group} for {', '.join(cidrs)}"
 
     def undo(self, run: Run) -> Iterator[str]:
         """Delete it, once nothing uses it any more."""

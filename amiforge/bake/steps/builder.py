@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
+from amiforge.bake.dead_man import disarm, renewing
 from amiforge.bake.reach import reach
 from amiforge.bake.run import Run
 from amiforge.bake.step import Step
-from amiforge.ec2.capacity import candidates
-from amiforge.ec2.instances import leftover_volumes, stop, stop_on_shutdown, terminate
-from amiforge.ec2.launch import Order, launch
-from amiforge.ec2.user_data import pin_host_key
-from amiforge.errors import AwsRefused
+from amiforge.bake.steps.instance import await_off, end_all, start, survivor
+from amiforge.ec2.instances import Instance, leftover_volumes, stop, stop_on_shutdown, terminate, wait_running
+from amiforge.engine.events import Waiting
+from amiforge.errors import AwsRefused, HostError, LaunchFailed
 
 _ROLE = "builder"
+#: Seconds in which a builder that is being wiped, and lets nobody in any more, must be off.
+_SEALING = 600.0
+#: EC2's word for an instance that was shut down from inside. Source: DescribeInstances, EC2 API reference, StateReason.
+_FROM_INSIDE = "Client.InstanceInitiatedShutdown"
 
 
 class LaunchBuilder(Step):
@@ -22,20 +27,70 @@ class LaunchBuilder(Step):
     title = "launch builder"
     cost = 2
 
+    def find(self, run: Run) -> bool:
+        """A builder that can be worked on or imaged is taken over; any other one is ended."""
+        if run.state.image:
+            return True
+        found = survivor(run, _ROLE, self.title)
+        usable = _usable(run, found) if found else None
+        if usable:
+            run.note(builder=usable)
+        elif found:
+            list(terminate(run.clients, run.tags, _ROLE))
+        return usable is not None
+
     def do(self, run: Run) -> str:
         """Launch it."""
-        builder = run.recipe.builder
-        user_data = pin_host_key(run.host_key)
-        order = Order(_ROLE, run.source, builder, run.key_name, run.group, user_data, run.tags)
-        places = candidates(builder.instance_types, run.subnets)
-        run.builder = launch(run.clients, order, places, run.settings.launch_deadline)
+        run.note(builder=start(run, _ROLE, run.source, run.state.key_name, self.title), condition=None)
         return f"{run.builder.id} {run.builder.instance_type} in {run.builder.zone}"
 
     def undo(self, run: Run) -> Iterator[str]:
         """Terminate it, and delete volumes that outlived it."""
         run.login = ""
-        yield from terminate(run.clients, run.tags, _ROLE)
+        yield from end_all(run, _ROLE, self.title)
         yield from leftover_volumes(run.clients, run.tags)
+
+
+def _usable(run: Run, found: Instance) -> Instance | None:
+    """Give a builder of an earlier process as it is once nothing happens to it by itself; None if it is no good."""
+    if run.state.cleaning == found.id:
+        return _sealed(run, found)
+    if found.state not in {"pending", "running"}:
+        return None
+    try:
+        return wait_running(run.clients, found.id, run.settings.launch_deadline)
+    except LaunchFailed:
+        return None
+
+
+def _sealed(run: Run, found: Instance) -> Instance | None:
+    """Give a builder whose wipe had begun: off by itself, which is the proof that it is clean, or still open to us."""
+    if run.state.sealed == found.id:
+        return stop(run.clients, found.id, run.settings.stop_deadline)
+    if found.state == "running" and _lets_us_in(run, found):
+        return found
+    off = off_by_itself(run, found)
+    if off:
+        run.note(sealed=off.id)
+    return off
+
+
+def off_by_itself(run: Run, builder: Instance) -> Instance | None:
+    """Wait until a builder that is being wiped is off; None when it is not, or when somebody else stopped it."""
+    off = await_off(run, builder, _ROLE, _SEALING)
+    return off if off and off.reason.startswith(_FROM_INSIDE) else None
+
+
+def _lets_us_in(run: Run, found: Instance) -> bool:
+    key, host_key = run.keys(_ROLE)
+    host = run.means.connect(run.log_in(found, key, host_key, _ROLE))
+    try:
+        host.connect()
+    except HostError:
+        return False
+    finally:
+        host.close()
+    return True
 
 
 class Connect(Step):
@@ -43,27 +98,48 @@ class Connect(Step):
 
     title = "connect"
 
+    def find(self, run: Run) -> bool:
+        """Nobody needs to log in to a builder that is clean."""
+        return sealed(run)
+
     def do(self, run: Run) -> str:
         """Connect; keeps the one connection for all that follows."""
-        login = run.log_in(run.builder, run.key, run.host_key, _ROLE)
-        run.host, run.condition = reach(run, login, run.builder.id)
-        return f"{run.host.address}, {run.condition}"
+        key, host_key = run.keys(_ROLE)
+        login = run.log_in(run.builder, key, host_key, _ROLE)
+        run.host, condition = reach(run, login, run.builder.id)
+        login_again = partial(run.means.connect, login)
+        run.watch.enter_context(renewing(login_again, run.settings.dead_man, partial(_tell, run)))
+        if run.state.condition is None:  # later steps compare with what was so before anything was done
+            run.note(condition=condition)
+        return f"{run.host.address}, {condition}"
 
     def undo(self, run: Run) -> Iterator[str]:
         """Close the connection."""
+        run.watch.close()
         if "host" in vars(run):
             run.host.close()
         return iter(())
 
 
+def _tell(run: Run, sentence: str) -> None:
+    run.listener(Waiting(what="the dead-man switch", seconds=0, detail=sentence))
+
+
 class Disarm(Step):
-    """Make a shutdown from inside stop the instance instead of ending it, before it is made unreachable."""
+    """Take the dead-man switch away, and make a shutdown from inside stop the instance instead of ending it."""
 
     title = "disarm"
 
+    def find(self, run: Run) -> bool:
+        """It holds for the builder it was done to."""
+        return sealed(run) or run.state.disarmed == run.builder.id
+
     def do(self, run: Run) -> str:
         """Change what a shutdown does."""
+        run.watch.close()
         stop_on_shutdown(run.clients, run.builder.id)
+        disarm(run.host)
+        run.note(disarmed=run.builder.id)
         return "a shutdown stops the builder from here on"
 
 
@@ -72,10 +148,13 @@ class Stop(Step):
 
     title = "stop builder"
 
+    def find(self, run: Run) -> bool:
+        """It is stopped, or was imaged already."""
+        return run.state.image is not None or run.builder.state == "stopped"
+
     def do(self, run: Run) -> str:
         """Stop it and wait."""
-        run.host.close()
-        stop(run.clients, run.builder.id, run.settings.stop_deadline)
+        run.note(builder=stop(run.clients, run.builder.id, run.settings.stop_deadline))
         return run.builder.id
 
 
@@ -90,3 +169,8 @@ class TerminateBuilder(Step):
             return ", ".join(terminate(run.clients, run.tags, _ROLE))
         except AwsRefused as error:
             return f"put off: {error.message}"
+
+
+def sealed(run: Run) -> bool:
+    """Tell whether the builder is proven clean, or no longer needed because the image is there."""
+    return run.state.image is not None or run.state.sealed == run.builder.id

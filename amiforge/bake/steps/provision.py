@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from amiforge.bake.clean import wipe
+from amiforge.bake.clean import seal
 from amiforge.bake.inventory import inventory
 from amiforge.bake.readiness import refuse_unfit
 from amiforge.bake.run import Run
+from amiforge.bake.state import Provisioned
 from amiforge.bake.step import Step
+from amiforge.bake.steps.builder import off_by_itself, sealed
+from amiforge.engine.events import Waiting
+from amiforge.errors import HostError
 
 _CLEAN_TIMEOUT = 900.0
 
@@ -16,10 +20,17 @@ class Provision(Step):
 
     title = "provision"
 
+    def find(self, run: Run) -> bool:
+        """They count for the builder they were applied to."""
+        done = run.state.provisioned
+        return sealed(run) or (done is not None and done.instance == run.builder.id)
+
     def do(self, run: Run) -> str:
         """Apply them."""
-        run.report = run.means.provision(run.host, run.recipe, run.engine, run.listener)
-        return f"{run.report.changed} changed, {run.report.count('ok')} as wanted"
+        report = run.means.provision(run.host, run.recipe, run.engine, run.listener, run.id)
+        ok, changed, ran = (report.count(status) for status in ("ok", "changed", "ran"))
+        run.note(provisioned=Provisioned(instance=run.builder.id, ok=ok, changed=changed, ran=ran))
+        return f"{report.changed} changed, {ok} as wanted"
 
 
 class Validate(Step):
@@ -27,19 +38,41 @@ class Validate(Step):
 
     title = "validate"
 
+    def find(self, run: Run) -> bool:
+        """It is asked again as long as somebody can log in."""
+        return sealed(run)
+
     def do(self, run: Run) -> str:
         """Ask the builder."""
         refuse_unfit(run.host, run.settings.reach_deadline, run.condition)
-        run.inventory = inventory(run.host, run.engine.query_timeout)
-        return f"{len(run.inventory.packages)} packages, kernel {run.inventory.kernel}"
+        found = inventory(run.host, run.engine.query_timeout)
+        run.note(inventory=found)
+        return f"{len(found.packages)} packages, kernel {found.kernel}"
 
 
 class Clean(Step):
-    """Wipe identity, ways in and traces. From here on nobody can log in to the builder."""
+    """Wipe identity, ways in and traces. A builder that is proven clean powers itself off, and nobody logs in again."""
 
     title = "clean"
 
+    def find(self, run: Run) -> bool:
+        """It counts once it is proven."""
+        return sealed(run)
+
     def do(self, run: Run) -> str:
         """Wipe, and prove it."""
+        run.note(cleaning=run.builder.id)
+
+        def tell(line: str) -> None:
+            run.listener(Waiting(what="the wipe", seconds=0, detail=line))
+
+        try:
+            said = f"{seal(run.host, run.id, _CLEAN_TIMEOUT, tell)} things removed"
+        except HostError:
+            if not off_by_itself(run, run.builder):
+                raise
+            said = "proven, by a builder that powered itself off"
         run.login = ""
-        return f"{wipe(run.host, _CLEAN_TIMEOUT)} things removed"
+        run.note(sealed=run.builder.id)
+        run.host.close()
+        return said

@@ -14,9 +14,13 @@ class ResolveSource(Step):
 
     title = "resolve source image"
 
+    def find(self, run: Run) -> bool:
+        """What it meant when the run began is what counts."""
+        return run.state.source is not None
+
     def do(self, run: Run) -> str:
         """Find it."""
-        run.source = resolve(run.clients, run.recipe.source)
+        run.note(source=resolve(run.clients, run.recipe.source))
         return f"{run.source.ami} {run.source.name}".strip()
 
 
@@ -25,8 +29,12 @@ class ChooseSubnets(Step):
 
     title = "check names and subnets"
 
+    def find(self, run: Run) -> bool:
+        """Their order decides in which place a launch was tried."""
+        return bool(run.state.subnets)
+
     def do(self, run: Run) -> str:
         """Find them."""
         refuse_taken_name(run.clients, run.image_name)
-        run.subnets = subnets(run.clients, run.recipe.builder.subnets)
-        return ", ".join(subnet.id for subnet in run.subnets)
+        run.note(subnets=subnets(run.clients, run.recipe.builder.subnets))
+        return ", ".join(subnet.id for subnet in run.state.subnets)

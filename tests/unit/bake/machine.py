@@ -38,7 +38,9 @@ class Machines:
         self.hosts.append(host)
         return host
 
-    def provision(self, host: Host, _recipe: Recipe, _settings: EngineSettings, _listener: Listener) -> Report:
+    def provision(
+        self, host: Host, _recipe: Recipe, _settings: EngineSettings, _listener: Listener, _run: str
+    ) -> Report:
         """Do as if all was as wanted."""
         host.run("tasks")
         return Report(System(os=None), (), 0.0)  # type: ignore[arg-type]
@@ -50,9 +52,9 @@ class Machines:
             return Output(0, "\n".join((*said, "end\t\n")).encode())
         if "reboot is still required" in script:
             return Output(0, self.problems.encode())
-        if "mode=$1" in script:
-            found = self.dirty if "set -- look" in script else "logs\t/var/log/messages\n"
-            return Output(0, f"{found}end\t\n".encode())
+        if "/log" in script and "job status" in script:
+            report = "".join(f"left\t{line}\n" for line in self.dirty.splitlines()) or "proven\t2\n"
+            return Output(0, report.encode(), f"job status {int(bool(self.dirty))}\n".encode())
         if "dpkg-query -W" in script:
             return Output(0, b"kernel\tkernel\t6.12.1\nos\tos\tAmazon Linux 2023\npackage\tjq\t1.7-1\n")
         return Output(0)

@@ -3,10 +3,11 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
-from amiforge.bake.journal import Journal, read
+from amiforge.bake.journal import Journal, Made, read
 from amiforge.ec2.session import Call
 from amiforge.errors import ConfigError
 
@@ -54,8 +55,13 @@ def test_the_ids_that_calls_made_are_found_again(tmp_path: Path) -> None:
     journal.step = "launch builder"
     journal.call(Call("RunInstances", "asked", {"ImageId": "ami-1"}))
     journal.call(Call("RunInstances", "answered", {"InstanceId": ["i-1"], "ImageId": ["ami-1"]}))
+    journal.call(Call("RunInstances", "asked", {"ClientToken": "t2"}))
+    assert journal.made("RunInstances", "InstanceId", "launch builder") == Made(("i-1",), ANY, "t2", open=True)
+    journal.call(Call("RunInstances", "refused", {"code": "ReadTimeoutError", "message": ""}))
+    assert journal.made("RunInstances", "InstanceId", "launch builder").open, "it may have worked"
     journal.call(Call("RunInstances", "answered", {"InstanceId": ["i-2"]}))
-    assert journal.made("RunInstances", "InstanceId") == ("i-1", "i-2")
+    assert journal.made("RunInstances", "InstanceId", "launch builder") == Made(("i-1", "i-2"), ANY)
+    assert journal.made("RunInstances", "InstanceId", "verify image") == Made()
 
 
 def test_a_run_never_writes_into_another_runs_journal(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from amiforge import recipes
-from amiforge.cli.choice import Asked, Chosen, choose_one, parse_set
+from amiforge.cli.asked import Asked, parse_set
+from amiforge.cli.choice import Chosen, choose_one
 from amiforge.cli.choice import choose as choose_asked
 from amiforge.cli.config import Config, Given, load
 from amiforge.ec2.source_image import al2023_image, amzn2_image, ubuntu_image

@@ -1,0 +1,152 @@
+"""Opening a run: a new one, or one that another process began, with all it works with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from amiforge.bake.claim import claim
+from amiforge.bake.history import History
+from amiforge.bake.journal import NAME, Journal
+from amiforge.bake.log import EventLog
+from amiforge.bake.manifest import described
+from amiforge.bake.run import Means, Run, expiry, new_id
+from amiforge.bake.state import State
+from amiforge.ec2.image import image_name
+from amiforge.ec2.session import Clients, open_clients
+from amiforge.ec2.tags import Tags
+from amiforge.engine.events import Listener, Waiting
+from amiforge.recipes.recipe import Recipe
+from amiforge.settings import AwsSettings, BakeSettings, EngineSettings
+
+
+@contextmanager
+def open_run(  # noqa: PLR0913, PLR0917 - a run is made of all of them
+    recipe: Recipe,
+    aws: AwsSettings,
+    settings: BakeSettings,
+    engine: EngineSettings,
+    listener: Listener,
+    means: Means,
+    asked: Mapping[str, Any],
+) -> Iterator[Run]:
+    """Give a new run with its folder, journal, event log and clients.
+
+    Raises:
+        RunBusy: another process here bakes the same image.
+        ConfigError: the image's name is none, there is no region, or the run's folder cannot be made.
+    """
+    run_id = new_id()
+    source = recipe.source
+    name = image_name(settings.image_name, recipe=recipe.name, os=source.os, arch=source.architecture, run=run_id)
+    folder = Path(settings.runs) / run_id
+    journal = Journal(folder / NAME)
+    clients = open_clients(aws, on_call=journal.call)
+    tags = Tags(run_id, expiry(settings.lifetime), settings.tags)
+    with (
+        claim(_place(recipe, settings, clients), f"an image of {recipe.name} on {source.os}", run_id),
+        claim(folder / "claim", f"run {run_id}", run_id),
+    ):
+        journal.begin(
+            run=run_id,
+            recipe=recipe.name,
+            os=source.os,
+            arch=source.architecture,
+            region=clients.region,
+            endpoint=aws.endpoint_url,
+            profile=aws.profile,
+            image=name,
+            expires=tags.expires,
+            tags=settings.tags,
+            asked=asked,
+            options=described(recipe),
+            **_us(),
+        )
+        with EventLog(folder / "events.jsonl", listener) as log:
+            yield Run(
+                id=run_id,
+                recipe=recipe,
+                folder=folder,
+                clients=_heard(clients, settings, log),
+                journal=journal,
+                listener=log,
+                tags=tags,
+                image_name=name,
+                settings=settings,
+                engine=engine,
+                means=means,
+                state=State(),
+                started=time.time(),
+            )
+
+
+@contextmanager
+def reopen_run(  # noqa: PLR0913, PLR0917 - as above
+    history: History,
+    recipe: Recipe,
+    aws: AwsSettings,
+    settings: BakeSettings,
+    engine: EngineSettings,
+    listener: Listener,
+    means: Means,
+) -> Iterator[Run]:
+    """Give a run that another process began, as far as that one came.
+
+    Raises:
+        RunBusy: a living process works on it, or bakes the same image.
+        ConfigError: its journal cannot be read or written.
+    """
+    journal = Journal(history.folder / NAME)
+    place = aws.model_copy(update={"region": history.region})
+    clients = open_clients(place, on_call=journal.call)
+    with (
+        claim(history.folder / "claim", f"run {history.run}", history.run),
+        claim(_place(recipe, settings, clients), f"an image of {recipe.name} on {recipe.source.os}", history.run),
+    ):
+        expires = history.expires if history.unanswered else expiry(settings.lifetime)
+        journal.go_on(expires=expires, **_us())
+        with EventLog(history.folder / "events.jsonl", listener) as log:
+            yield Run(
+                id=history.run,
+                recipe=recipe,
+                folder=history.folder,
+                clients=_heard(clients, settings, log),
+                journal=journal,
+                listener=log,
+                tags=Tags(history.run, expires, history.tags),
+                image_name=history.image_name,
+                settings=settings,
+                engine=engine,
+                means=means,
+                state=State.recall(history.known),
+                started=history.started,
+            )
+
+
+def _place(recipe: Recipe, settings: BakeSettings, clients: Clients) -> Path:
+    """Give the file that whoever bakes this very image here and now holds."""
+    wanted = json.dumps([clients.region, clients.ec2.meta.endpoint_url, described(recipe)], sort_keys=True)
+    digest = hashlib.sha256(wanted.encode()).hexdigest()[:12]
+    return Path(settings.runs) / ".claims" / f"{recipe.name}-{recipe.source.os}-{digest}"
+
+
+def _us() -> dict[str, Any]:
+    return {"amiforge": version("amiforge"), "pid": os.getpid(), "host": socket.gethostname()}
+
+
+def _heard(clients: Clients, settings: BakeSettings, listener: Listener) -> Clients:
+    """Give the clients with a pace of which the listener hears."""
+
+    def on_wait(what: str, seconds: float, detail: str) -> None:
+        listener(Waiting(what=what, seconds=seconds, detail=detail))
+
+    return replace(clients, pace=replace(clients.pace, longest=settings.poll, on_wait=on_wait))

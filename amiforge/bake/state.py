@@ -1,0 +1,95 @@
+"""What a run has found out and made so far: small enough to be written down whenever it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from amiforge.bake.inventory import Inventory
+from amiforge.bake.readiness import Condition
+from amiforge.ec2.image import Image
+from amiforge.ec2.instances import Instance
+from amiforge.ec2.network import Subnet
+from amiforge.ec2.resolve import ResolvedImage
+from amiforge.errors import ConfigError
+
+
+class Provisioned(BaseModel):
+    """That the recipe's tasks were applied to an instance, and how many resources ended in which way."""
+
+    model_config = ConfigDict(frozen=True)
+
+    instance: str
+    ok: int
+    changed: int
+    ran: int
+
+
+class State(BaseModel):
+    """Everything that a later process needs to go on with a run. What is not known yet is None or empty.
+
+    What is true of one builder only names it, so that it counts no more when another takes its place.
+
+    Attributes:
+        source: the image that the bake starts from.
+        subnets: where instances may be launched, in order.
+        key_name: the builder's key pair in EC2.
+        group: the security group; its id.
+        builder: the instance that is worked on.
+        condition: how the builder's boot ended.
+        provisioned: the builder to which all tasks were applied.
+        inventory: what is installed on it.
+        disarmed: the builder that a shutdown from inside stops rather than ends; its id.
+        cleaning: the builder on which the wipe has begun; its id.
+        sealed: the builder that is proven clean; its id.
+        image: the image that is made of it.
+        remade: the image failed once and was asked for again.
+        keep_image: the image is good and stays, whatever happens from here on.
+        verification: `passed`, `unverified` for lack of room, `skipped` by request; empty before.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: ResolvedImage | None = None
+    subnets: tuple[Subnet, ...] = ()
+    key_name: str = ""
+    group: str = ""
+    builder: Instance | None = None
+    condition: Condition | None = None
+    provisioned: Provisioned | None = None
+    inventory: Inventory | None = None
+    disarmed: str = ""
+    cleaning: str = ""
+    sealed: str = ""
+    image: Image | None = None
+    remade: bool = False
+    keep_image: bool = False
+    verification: str = ""
+
+    def learn(self, **found: Any) -> Mapping[str, Any]:
+        """Take over what was found out, and give it as it is written down."""
+        for name, value in found.items():
+            setattr(self, name, value)
+        plain: Mapping[str, Any] = self.model_dump(mode="json", include=set(found))
+        return plain
+
+    @classmethod
+    def recall(cls, written: Iterable[Mapping[str, Any]]) -> Self:
+        """Give the state that was written down piece by piece.
+
+        Raises:
+            ConfigError: this version of amiforge does not understand it.
+        """
+        merged: dict[str, Any] = {}
+        for found in written:
+            merged |= found
+        try:
+            return cls.model_validate(merged)
+        except ValidationError as error:
+            field = ".".join(map(str, error.errors()[0]["loc"]))
+            raise ConfigError(
+                f"the run's journal says something about {field!r} that is not understood",
+                fix="go on with the version of amiforge that began the run, or remove what it left: `amiforge gc`",
+            ) from None
