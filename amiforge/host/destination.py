@@ -14,6 +14,8 @@ _WRITTEN = re.compile(
     re.ASCII,
 )
 _HIGHEST_PORT = 65_535
+#: The port that nobody writes.
+SSH_PORT = 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,11 @@ def jumps(text: str) -> tuple[Destination, ...]:
     if text.strip().lower() in {"", "none"}:
         return ()
     return tuple(Destination.parse(each.strip()) for each in text.split(","))
+
+
+def known_name(host: str, port: int) -> str:
+    """Give the name under which known_hosts keeps a server."""
+    return host if port == SSH_PORT else f"[{host}]:{port}"
 
 
 def _without_password(text: str) -> str:

@@ -1,18 +1,22 @@
 """Telling a dead link from a slow one.
 
 TCP reports a peer that vanished after many minutes, and paramiko's keepalive never looks for an answer. So we ask the
-server something it must answer, and give the link up when it has been silent for too long since.
+server something it must answer, and give the link up when it has been silent for too long since, and has not taken a
+byte of what we sent either.
 """
 
 from __future__ import annotations
 
+import fcntl
 import socket
+import sys
+import termios
 import threading
 import time
 from contextlib import suppress
 from typing import Any
 
-from paramiko import SSHException, Transport
+from paramiko import Channel, SSHException, Transport
 
 
 class Wire:
@@ -21,6 +25,7 @@ class Wire:
     def __init__(self, sock: Any) -> None:
         self._sock = sock
         self._closed_once = threading.Event()
+        self._sent = self._taken = 0
         self.heard = time.monotonic()
         # A gateway's channel and a proxy command have no such option; the gateway's own socket has.
         with suppress(AttributeError, OSError):
@@ -33,6 +38,27 @@ class Wire:
             self.heard = time.monotonic()
         return data
 
+    def send(self, data: bytes) -> int:
+        """Send like a socket."""
+        sent: int = self._sock.send(data)
+        self._sent += sent
+        return sent
+
+    def look(self) -> None:
+        """Count as heard what the other side has taken since the last look: on a narrow link an answer comes late.
+
+        A bastion is the other side of all that goes through it. What a proxy command has passed on nobody knows.
+        """
+        if isinstance(self._sock, Channel):
+            outer = self._sock.get_transport().sock
+            outer.look()
+            self.heard = max(self.heard, outer.heard)
+        elif isinstance(self._sock, socket.socket):
+            with suppress(OSError, ValueError):
+                waiting = int.from_bytes(fcntl.ioctl(self._sock, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+                if self._sent - waiting > self._taken:
+                    self._taken, self.heard = self._sent - waiting, time.monotonic()
+
     def close(self) -> None:
         """Close it once, whoever asks."""
         if not self._closed_once.is_set():
@@ -44,7 +70,7 @@ class Wire:
 
 
 class Heartbeat:
-    """Closes a transport when an answer is overdue by `silence` seconds and nothing else was heard meanwhile.
+    """Closes a transport when an answer is overdue by `silence` seconds and nothing was heard or taken meanwhile.
 
     One thread asks and waits for the answer, which on a full socket means for ever; the other looks at the clock.
     """
@@ -85,6 +111,7 @@ class Heartbeat:
 
     def _watch(self) -> None:
         while not self._stopped.wait(min(_STEP, self._silence / 8)) and self._transport.is_active():
+            self._wire.look()
             asked = self._asked
             if asked is not None and time.monotonic() - max(asked, self._wire.heard) > self._silence:
                 self.verdict = f"the host has not answered for {self._silence:g} s"

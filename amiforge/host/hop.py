@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from amiforge.errors import ConfigError
-from amiforge.host.destination import Destination, jumps
+from amiforge.host.destination import SSH_PORT, Destination, jumps, known_name
 from amiforge.host.ssh_config import SshConfig
 from amiforge.host.ssh_settings import Ssh
 
 _SYSTEM_KNOWN_HOSTS = "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
-_SSH_PORT = 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ def hops(to: Destination, settings: Ssh, config: SshConfig) -> tuple[Hop, ...]:
     Raises:
         ConfigError: jump hosts are written wrong or go in a circle, or an option of the ssh config has no such value.
     """
-    options = config.of(to.address)
+    options = config.of(to.address, to.user)
     before, proxy = jumps(settings.jump), settings.proxy
     if not (before or proxy):
         before, proxy = _own_way(to.address, options)
@@ -69,17 +68,12 @@ def hops(to: Destination, settings: Ssh, config: SshConfig) -> tuple[Hop, ...]:
     return (*_through(before, settings, config, (_place(to),)), target)
 
 
-def known_name(host: str, port: int) -> str:
-    """Give the name under which known_hosts keeps a server."""
-    return host if port == _SSH_PORT else f"[{host}]:{port}"
-
-
 def _through(
     servers: tuple[Destination, ...], settings: Ssh, config: SshConfig, trail: tuple[str, ...]
 ) -> Iterator[Hop]:
     """Give hops through jump hosts. How the first is reached is its own affair; each other one is through the last."""
     for place, server in enumerate(servers):
-        options, proxy = config.of(server.address), ""
+        options, proxy = config.of(server.address, server.user), ""
         if place == 0:
             if _place(server) in trail:
                 raise ConfigError(
@@ -94,7 +88,7 @@ def _through(
 
 
 def _place(server: Destination) -> str:
-    return known_name(server.address, server.port or _SSH_PORT)
+    return known_name(server.address, server.port or SSH_PORT)
 
 
 def _own_way(address: str, options: Mapping[str, Any]) -> tuple[tuple[Destination, ...], str]:
@@ -110,7 +104,7 @@ def _own_way(address: str, options: Mapping[str, Any]) -> tuple[tuple[Destinatio
 
 def _hop(to: Destination, options: Mapping[str, Any], settings: Ssh, proxy: str, trust: tuple[Path, ...]) -> Hop:
     address = options["hostname"]
-    port = to.port or _number(options, "port", _SSH_PORT)
+    port = to.port or _number(options, "port", SSH_PORT)
     user = to.user or options.get("user") or getpass.getuser()
     timeout = settings.proxy_timeout if proxy else settings.connect_timeout
     silence = settings.silence

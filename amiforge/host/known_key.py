@@ -21,7 +21,8 @@ from paramiko import (
 from paramiko.pkey import UnknownKeyType
 
 from amiforge.errors import AuthRefused, ConfigError, HostKeyMismatch
-from amiforge.host.hop import Hop, known_name
+from amiforge.host.destination import known_name
+from amiforge.host.hop import Hop
 
 
 def trust(client: SSHClient, hop: Hop, pinned: str | None, *, accept_new: bool) -> None:

@@ -14,7 +14,7 @@ from paramiko import Channel, ChannelException, SSHException, Transport
 from amiforge.errors import AuthRefused, CommandTimedOut, ConnectionLost, HostError
 from amiforge.host.base import OnOutput, Output
 from amiforge.host.chain import VERDICT, Chain
-from amiforge.host.destination import Destination
+from amiforge.host.destination import SSH_PORT, Destination
 from amiforge.host.envelope import KILL_GROUP_OF, Envelope, busy, sudo_refused
 from amiforge.host.heartbeat import Heartbeat, Wire
 from amiforge.host.hop import hops
@@ -24,7 +24,6 @@ from amiforge.host.ssh_session import SshSession
 from amiforge.host.ssh_settings import Ssh
 
 _LOGGER = logging.getLogger(__name__)
-_SSH_PORT = 22
 
 
 class SshHost:
@@ -69,7 +68,7 @@ class SshHost:
     @property
     def address(self) -> str:
         """`user@address`, with `:port` where it is not 22."""
-        return str(replace(self._to, port=None) if self._to.port == _SSH_PORT else self._to)
+        return str(replace(self._to, port=None) if self._to.port == SSH_PORT else self._to)
 
     @property
     def connected(self) -> bool:
@@ -143,7 +142,7 @@ class SshHost:
         config = SshConfig.read(self.settings.config)
         way = hops(self._to, self.settings, config)
         if not self.connections:
-            for warning in (*config.warnings, *not_followed(config.of(self._to.address))):
+            for warning in (*config.warnings, *not_followed(config.of(self._to.address, self._to.user))):
                 _LOGGER.warning("ssh config, for %s: not followed: %s", self._to.address, warning)
         return Chain(way, self._key, self._jump_key, self._host_key, self.settings)
 

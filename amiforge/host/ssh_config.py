@@ -57,8 +57,8 @@ class SshConfig:
         warnings: what stands there and is not followed, whichever host it is for.
     """
 
-    _parsed: SSHConfig = field(default_factory=_Unfilled)
     warnings: list[str] = field(default_factory=list)
+    _files: list[list[str]] = field(default_factory=list)
 
     @classmethod
     def read(cls, path: Path | None = None) -> SshConfig:
@@ -73,20 +73,30 @@ class SshConfig:
                 config._take(file)
         return config
 
-    def of(self, host: str) -> Mapping[str, Any]:
-        """Give the options for a host as it is written, names in lower case; lists where a name may be repeated."""
-        return self._parsed.lookup(host)
+    def of(self, host: str, user: str = "") -> Mapping[str, Any]:
+        """Give the options for a host as it is written, names in lower case; lists where a name may be repeated.
+
+        Args:
+            host: the host.
+            user: who logs in, if that is settled; what is said for that user counts.
+        """
+        parsed = _Unfilled()
+        for lines in ([f"User {user}"] if user else [], *self._files):
+            parsed.parse(lines)
+        return parsed.lookup(host)
 
     def _take(self, file: Path) -> None:
         relative_to = _SYSTEM.parent if file == _SYSTEM else _USER.expanduser().parent
         try:
-            self._parsed.parse(self._lines(file, relative_to, _DEEPEST))
+            lines = list(self._lines(file, relative_to, _DEEPEST))
+            _Unfilled().parse(lines)
         except OSError as error:
             raise ConfigError(
                 f"ssh.config: {error.strerror}: {error.filename}", fix="name a file that is there"
             ) from None
         except (ConfigParseError, ValueError) as error:
             raise ConfigError(f"ssh.config: {file}: {error}", fix="see what `ssh -G HOST` says of it") from None
+        self._files.append(lines)
 
     def _lines(self, file: Path, relative_to: Path, depth: int) -> Iterator[str]:
         block = _ANYWHERE

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 from paramiko import ECDSAKey, Ed25519Key
 
 from amiforge.errors import AuthRefused, ConfigError
-from amiforge.host.hop import known_name
+from amiforge.host.destination import known_name
 from amiforge.host.known_key import private_key, public_key
 from amiforge.host.ssh import SshHost
 
