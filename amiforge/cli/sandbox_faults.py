@@ -116,7 +116,8 @@ def no_room(
     instance_type: Annotated[str, typer.Argument(metavar="TYPE", help="As m6i.4xlarge, 'p5.*'.", show_default=False)],
     zone: Annotated[str, typer.Option("--zone", metavar="ZONE", help="Only in this one, as us-east-1a.")] = "*",
     market: Annotated[
-        Literal["*", "on-demand", "spot", "capacity-block"], typer.Option("--market", help="Only in this one.")
+        Literal["*", "on-demand", "spot", "capacity-reservation", "capacity-block"],
+        typer.Option("--market", help="Only in this one; otherwise where nothing was reserved."),
     ] = "*",
     times: Times = None,
 ) -> None:

@@ -24,7 +24,7 @@ from amiforge.errors import ConfigError
 
 #: What can be new and not yet known everywhere.
 Resource = Literal["instance", "image", "snapshot", "key-pair", "security-group"]
-Market = Literal["*", "on-demand", "spot", "capacity-block"]
+Market = Literal["*", "on-demand", "spot", "capacity-reservation", "capacity-block"]
 
 
 class _Fault(BaseModel):
@@ -58,7 +58,10 @@ class CallFault(_Fault):
 
 
 class NoRoom(_Fault):
-    """EC2 has no capacity. `instance_type` and `zone` may have wildcards, as `p5.*`."""
+    """EC2 has no capacity. `instance_type` and `zone` may have wildcards, as `p5.*`.
+
+    What was reserved is there, unless its market is named.
+    """
 
     kind: Literal["no-room"] = "no-room"
     instance_type: str = "*"

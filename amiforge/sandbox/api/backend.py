@@ -11,6 +11,7 @@ from moto.ec2 import urls
 from amiforge.sandbox.api.account import ACCOUNT_ID, Account
 from amiforge.sandbox.api.image import SandboxImage
 from amiforge.sandbox.api.instances import Instances, Launch
+from amiforge.sandbox.api.reserved import CapacityReservation
 
 
 class SandboxBackend(Instances):
@@ -19,6 +20,7 @@ class SandboxBackend(Instances):
     def __init__(self, region_name: str, account_id: str, account: Account, dispatch: Any) -> None:
         self.account = account
         self.launches: dict[str, Launch] = {}
+        self.reserved: dict[str, CapacityReservation] = {}
         self._dispatch = dispatch
         super().__init__(region_name, account_id)
         for record in account.sources:

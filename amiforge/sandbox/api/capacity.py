@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from moto.ec2.exceptions import EC2ClientError
-from moto.ec2.models.instance_types import INSTANCE_TYPES
+from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYPES
 
 from amiforge.sandbox.api.faults import Faults, matches
 from amiforge.sandbox.faults import NoRoom, Quota
@@ -22,6 +22,13 @@ _NO_ROOM = (
     "will be working on provisioning additional capacity. You can currently get {kind} capacity by not specifying an "
     "Availability Zone in your request or choosing {others}."
 )
+
+_NOT_THERE = (
+    "Your requested instance type ({kind}) is not supported in your requested Availability Zone ({zone}). Please retry "
+    "your request by not specifying an Availability Zone or choosing {others}."
+)
+#: The markets in which nothing was reserved.
+_SOLD = ("on-demand", "spot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +50,14 @@ def find_room(faults: Faults, demand: Demand, all_zones: Sequence[str]) -> str:
     """Give the zone that has room.
 
     Raises:
-        EC2ClientError: none has.
+        EC2ClientError: none has, or the instance type does not exist there.
     """
-    for zone in demand.zones:
+    existing = [zone for zone in demand.zones if _offered(demand.instance_type, zone)]
+    if not existing:
+        others = ", ".join(zone for zone in all_zones if _offered(demand.instance_type, zone))
+        wanted = {"kind": demand.instance_type, "zone": demand.zones[0], "others": others}
+        raise EC2ClientError("Unsupported", _NOT_THERE.format(**wanted))
+    for zone in existing:
         if not faults.take(NoRoom, lambda fault, zone=zone: _covers(fault, demand, zone)):  # type: ignore[misc]
             return zone
     if demand.market == "spot":
@@ -66,7 +78,7 @@ def check_quota(faults: Faults, demand: Demand, running: Iterable[Any]) -> None:
 
     def exceeded(quota: Quota) -> bool:
         used = sum(vcpus(one.instance_type) for one in there if matches(quota.instance_type, one.instance_type))
-        within = quota.market in ("*", demand.market) and matches(quota.instance_type, demand.instance_type)
+        within = _means(quota.market, demand.market) and matches(quota.instance_type, demand.instance_type)
         return within and used + demand.vcpus > quota.vcpus
 
     if found := faults.take(Quota, exceeded):
@@ -81,12 +93,21 @@ def vcpus(instance_type: str) -> int:
     return count
 
 
+def _offered(instance_type: str, zone: str) -> bool:
+    here = INSTANCE_TYPE_OFFERINGS["availability-zone"].get(zone[:-1], ())
+    return any(one["Location"] == zone and one["InstanceType"] == instance_type for one in here) or not here
+
+
 def _covers(fault: NoRoom, demand: Demand, zone: str) -> bool:
     return (
         matches(fault.instance_type, demand.instance_type)
         and matches(fault.zone, zone)
-        and fault.market in ("*", demand.market)
+        and _means(fault.market, demand.market)
     )
+
+
+def _means(wanted: str, market: str) -> bool:
+    return wanted == market or (wanted == "*" and market in _SOLD)
 
 
 def _market(instance: Any) -> str:

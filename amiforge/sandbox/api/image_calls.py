@@ -40,9 +40,7 @@ class ImageCalls(Calls):
     def describe_images(self) -> ActionResult:
         """Describe, page by page if asked to."""
         found = self.known(cast("Any", super().describe_images().result)["Images"], "id")
-        first = int(self._get_param("NextToken", "0"))
-        last = first + int(self._get_param("MaxResults", 1000))
-        return ActionResult({"Images": found[first:last], "NextToken": str(last) if last < len(found) else None})
+        return self.page("Images", found)
 
     def deregister_image(self) -> ActionResult:
         """Deregister, and delete the snapshots if asked to."""
@@ -88,4 +86,8 @@ class ImageCalls(Calls):
         found = cast("Any", super().describe_snapshots().result)["Snapshots"]
         found = self.known(found, "id")
         owners = [self.current_account if owner == "self" else owner for owner in self._get_param("OwnerIds", [])]
-        return ActionResult({"Snapshots": [one for one in found if not owners or one.owner_id in owners]})
+        return self.page("Snapshots", [one for one in found if not owners or one.owner_id in owners])
+
+    def describe_volumes(self) -> ActionResult:
+        """Describe, page by page if asked to."""
+        return self.page("Volumes", cast("Any", super().describe_volumes().result)["Volumes"])

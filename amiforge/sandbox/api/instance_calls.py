@@ -39,6 +39,10 @@ class InstanceCalls(Calls):
         if token in launches and not self._get_param("DryRun"):
             return ActionResult(_again(launches[token], parameters))
         self._complete()
+        self.region_backend.want(
+            self._get_param("CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationId", ""),
+            self._get_param("CapacityReservationSpecification.CapacityReservationPreference", "open") == "open",
+        )
         result = super().run_instances()
         if token:
             launches[token] = Launch(parameters, cast("Any", result.result))
@@ -47,9 +51,11 @@ class InstanceCalls(Calls):
     def _complete(self) -> None:
         """Check what EC2 checks, and fill in what it takes from the image."""
         given = self.params
-        given["ImageId"] = self._image_id(given)
+        named = given.get("LaunchTemplate")
+        template = self.region_backend.template(named) if named else {}
+        given["ImageId"] = self._image_id(given.get("ImageId") or template.get("ImageId"))
         image = self.region_backend.image(given["ImageId"])
-        kind = given.setdefault("InstanceType", "m1.small")
+        kind = given.setdefault("InstanceType", template.get("InstanceType", "m1.small"))
         _check_instance_type(kind, image)
         if "KeyName" in given:
             self.region_backend.describe_key_pairs([given["KeyName"]])
@@ -58,16 +64,13 @@ class InstanceCalls(Calls):
         if "SubnetId" in given:
             self.region_backend.get_subnet(given["SubnetId"])
 
-    def _image_id(self, given: dict[str, Any]) -> str:
-        image_id = given.get("ImageId")
-        if not image_id and (template := given.get("LaunchTemplate")):
-            image_id = self.region_backend.template_image(template)
+    def _image_id(self, image_id: str | None) -> str:
         if not image_id:
             raise EC2ClientError("MissingParameter", "The request must contain the parameter ImageId")
         if image_id.startswith("resolve:ssm:"):
             parameter = ssm_backends[self.current_account][self.region].get_parameter(image_id[12:])
             image_id = parameter.value if parameter else ""
-        return str(image_id)
+        return image_id or ""
 
     def _parse_block_device_mapping(self) -> list[dict[str, Any]]:
         image = self.region_backend.image(self._get_param("ImageId"))
@@ -82,11 +85,21 @@ class InstanceCalls(Calls):
 
     def describe_instances(self) -> ActionResult:
         """Describe, as far as they are known."""
-        result = cast("Any", super().describe_instances().result)
-        for each in result["Reservations"]:
+        if "InstanceIds" in self.params and "MaxResults" in self.params:
+            raise EC2ClientError("InvalidParameterCombination", "InstanceIds and MaxResults exclude each other")
+        found, filters = self._get_param("InstanceIds", []), self._filters_from_querystring()
+        backend = self.region_backend
+        reservations = (
+            backend.get_reservations_by_instance_ids(found, filters) if found else backend.all_reservations(filters)
+        )
+        for each in reservations:
             each.instances = self.known(each.instances, "id")
-        result["Reservations"] = [each for each in result["Reservations"] if each.instances]
-        return ActionResult(result)
+        return self.page("Reservations", [each for each in reservations if each.instances])
+
+    def describe_network_interfaces(self) -> ActionResult:
+        """Describe, page by page if asked to."""
+        found = cast("Any", super().describe_network_interfaces().result)["NetworkInterfaces"]
+        return self.page("NetworkInterfaces", found)
 
     def modify_instance_attribute(self) -> ActionResult:
         """Change an attribute, in either of the two forms that EC2 takes."""

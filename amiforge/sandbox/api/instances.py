@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from moto.ec2.exceptions import DependencyViolationError, EC2ClientError
@@ -16,7 +16,13 @@ from amiforge.sandbox.api.capacity import Demand, check_quota, find_room
 from amiforge.sandbox.api.image import SandboxImage
 from amiforge.sandbox.api.images import Images
 from amiforge.sandbox.api.life import Life
+from amiforge.sandbox.api.reserved import BLOCK, CapacityReservation, reservation_for
+from amiforge.sandbox.api.spot import SpotRequest
 
+_ONE_TIME = (
+    "You can't stop the Spot Instance '{}' because it is associated with a one-time Spot Instance request. You can "
+    "only stop Spot Instances associated with persistent Spot Instance requests."
+)
 _ALIVE = ("pending", "running", "stopping", "stopped")
 _FILTERS: dict[str, Callable[[Instance], object]] = {
     "client-token": lambda instance: instance.client_token,
@@ -38,19 +44,23 @@ class Instances(Images):
     """EC2 of one region as far as instances go. All methods run under the account's lock."""
 
     launches: dict[str, Launch]
+    reserved: dict[str, CapacityReservation]
+    spot_instance_requests: dict[str, Any]
+    _wanted: tuple[str, bool] = ("", True)
 
     def run_instances(
         self, image_id: str, count: int, user_data: Any, security_group_names: list[str], **kwargs: Any
     ) -> Reservation:
         """Make instances as moto does, give each its address and machine, and boot them."""
         image = self.image(image_id)
-        demand = self._demand(count, kwargs)
+        demand, reservation_id = self._place(self._demand(count, kwargs))
         kwargs["placement"] = find_room(self.account.faults, demand, self._zones())
         check_quota(self.account.faults, demand, self._not_terminated())
         before = set(self.reservations)
         try:
             reservation = super().run_instances(image_id, count, user_data, security_group_names, **kwargs)
             for instance in reservation.instances:
+                self._buy(instance, demand.market, reservation_id, kwargs["tags"])
                 self._settle_in(instance, image, kwargs)
         except Exception:
             for reservation_id in set(self.reservations) - before:
@@ -70,6 +80,42 @@ class Instances(Images):
         zone = self.get_subnet(subnet_id).availability_zone if subnet_id else options["placement"]
         market = options["instance_market_options"] or "on-demand"
         return Demand(options["instance_type"], (zone,) if zone else self._zones(), market, count)
+
+    def want(self, reservation_id: str, open_to_any: bool) -> None:
+        """Say which capacity reservation the next launch is to go into, and whether any that fits will do."""
+        self._wanted = reservation_id, open_to_any
+
+    def in_reservation(self, reservation_id: str) -> int:
+        """Count the instances that run in a capacity reservation."""
+        return sum(getattr(one, "capacity_reservation_id", None) == reservation_id for one in self._not_terminated())
+
+    def _place(self, demand: Demand) -> tuple[Demand, str | None]:
+        """Find the capacity reservation that a launch goes into, if any; it fixes zone and market."""
+        found = reservation_for(demand, *self._wanted, self.reserved.values())
+        if not found:
+            return demand, None
+        market = BLOCK if found.reservation_type == BLOCK else "capacity-reservation"
+        return replace(demand, zones=(found.availability_zone,), market=market), found.id
+
+    def _buy(self, instance: Instance, market: str, reservation_id: str | None, tags: dict[str, Any]) -> None:
+        bought: Any = instance  # moto's class lacks these
+        bought.lifecycle = market if market in ("spot", BLOCK) else None
+        bought.capacity_reservation_id = reservation_id
+        if market == "spot":
+            request = SpotRequest(instance, tags.get("spot-instances-request", {}))
+            self.spot_instance_requests[request.id] = bought.spot_instance_request = request
+            bought.spot_instance_request_id = request.id
+
+    def cancel_spot_instance_requests(self, request_ids: list[str]) -> list[Any]:
+        """Cancel; the instances stay."""
+        for request_id in request_ids:
+            if request_id not in self.spot_instance_requests:
+                raise EC2ClientError(
+                    "InvalidSpotInstanceRequestID.NotFound",
+                    f"The spot instance request ID '{request_id}' does not exist",
+                )
+            self.spot_instance_requests[request_id].cancelled = True
+        return [self.spot_instance_requests[request_id] for request_id in request_ids]
 
     def _zones(self) -> tuple[str, ...]:
         return tuple(sorted(self.get_default_subnets()))
@@ -128,6 +174,8 @@ class Instances(Images):
         """Stop what runs; refuse what is not there yet or any more."""
         found = self._in_states(instance_ids, ("running", "stopping", "stopped"), "stopped")
         for one in found:
+            if one.lifecycle == "spot":
+                raise EC2ClientError("UnsupportedOperation", _ONE_TIME.format(one.id))
             if one.disable_api_stop:
                 raise _protected(one, "stopped", "disableApiStop")
         return [self._order(one, one.state == "running", lambda life: life.stop(force=force)) for one in found]
@@ -160,10 +208,10 @@ class Instances(Images):
             order(self.account.lives[instance.id])
         return instance, before
 
-    def template_image(self, template: dict[str, Any]) -> str | None:
-        """Give the image that a launch template names."""
-        image_id: str | None = self._get_template_from_args(template).image_id
-        return image_id
+    def template(self, named: dict[str, Any]) -> dict[str, Any]:
+        """Give what a launch template says."""
+        content: dict[str, Any] = self._get_template_from_args(named).data
+        return content
 
     def console(self, instance_id: str) -> str:
         """Give what the instance's machine printed; nothing once it is terminated."""

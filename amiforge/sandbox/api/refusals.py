@@ -16,6 +16,7 @@ _STATUS = {
     "RequestLimitExceeded": 503,
     "AuthFailure": 401,
     "UnauthorizedOperation": 403,
+    "DryRunOperation": 412,
 }
 
 

@@ -11,6 +11,7 @@ from moto.ec2.exceptions import EC2ClientError
 from amiforge.sandbox.api.calls import Calls
 from amiforge.sandbox.api.image_calls import ImageCalls
 from amiforge.sandbox.api.instance_calls import InstanceCalls
+from amiforge.sandbox.api.reserved_calls import ReservedCalls
 
 
 class KeyPairCalls(Calls):
@@ -63,15 +64,34 @@ class SecurityGroupCalls(Calls):
     def describe_security_groups(self) -> ActionResult:
         """Describe, as far as they are known."""
         found = cast("Any", super().describe_security_groups().result)["SecurityGroups"]
-        return ActionResult({"SecurityGroups": self.known(found, "id")})
+        return self.page("SecurityGroups", self.known(found, "id"))
 
 
-class SandboxCalls(InstanceCalls, ImageCalls, KeyPairCalls, SecurityGroupCalls):
+#: Operations that look at their parameters before they say that they would have been carried out.
+_CHECKED = (
+    "RunInstances",
+    "CreateImage",
+    "ModifyImageAttribute",
+    "ModifyInstanceAttribute",
+    "CreateTags",
+    "DeleteTags",
+)
+
+
+class SandboxCalls(InstanceCalls, ImageCalls, KeyPairCalls, SecurityGroupCalls, ReservedCalls):
     """The EC2 service of the sandbox."""
+
+    def call_action(self) -> Any:
+        """Carry a call out, or say that it would have been."""
+        if self._get_param("DryRun") and self._get_action() not in _CHECKED:
+            self.error_on_dryrun()
+        return super().call_action()
 
     def _dispatch(self, request: Any, full_url: str | None = None, headers: Any = None) -> Any:
         try:
             return super()._dispatch(request, full_url, headers)
+        except EC2ClientError as only:
+            refusal = only
         except OperationNotFoundError:
             refusal = EC2ClientError(
                 "InvalidAction", f"The action {self._get_action()} is not valid for this web service."

@@ -198,3 +198,18 @@ def until(true: Callable[[], bool]) -> None:
 def refused(error: pytest.ExceptionInfo[ClientError]) -> str:
     """Give the code that a call was refused with."""
     return str(error.value.response["Error"]["Code"])
+
+
+def refusal_of(call: Callable[[], Any]) -> str:
+    """Give the code that a call is refused with; nothing if it is not."""
+    try:
+        call()
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return ""
+
+
+def subnet(cloud: Cloud, zone: str) -> str:
+    """Give the id of the default subnet of a zone."""
+    here = [{"Name": "availability-zone", "Values": [zone]}]
+    return str(cloud.client().describe_subnets(Filters=here)["Subnets"][0]["SubnetId"])

@@ -7,27 +7,13 @@ from urllib.error import HTTPError
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.unit.sandbox.api.fakes import refused, until
+from tests.unit.sandbox.api.fakes import refusal_of, refused, subnet, until
 from tests.unit.sandbox.api.test_network_and_keys_api import fresh_public_key
 
 if TYPE_CHECKING:
     from tests.unit.sandbox.api.fakes import Cloud
 
 pytestmark = pytest.mark.sockets
-
-
-def code(call: Any) -> str:
-    """Give the code that a call is refused with, or nothing."""
-    try:
-        call()
-    except ClientError as error:
-        return str(error.response["Error"]["Code"])
-    return ""
-
-
-def subnet(cloud: Cloud, zone: str) -> str:
-    here = [{"Name": "availability-zone", "Values": [zone]}]
-    return str(cloud.client().describe_subnets(Filters=here)["Subnets"][0]["SubnetId"])
 
 
 def test_states_last_as_long_as_was_ordered(cloud: Cloud) -> None:
@@ -76,7 +62,7 @@ def test_where_there_is_no_room_the_launch_is_refused_as_ec2_does(cloud: Cloud) 
     assert refused(error) == "InsufficientInstanceCapacity"
     assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
     assert "sufficient m6i.large capacity in the Availability Zone you requested (us-east-1a)" in str(error.value)
-    assert code(lambda: cloud.launch(SubnetId=full, DryRun=True)) == "DryRunOperation"
+    assert refusal_of(lambda: cloud.launch(SubnetId=full, DryRun=True)) == "DryRunOperation"
     assert cloud.launch(SubnetId=free)["Placement"]["AvailabilityZone"] == "us-east-1b"
     assert cloud.launch(SubnetId=full, InstanceType="c6i.large")["InstanceId"]
     assert cloud.launch()["Placement"]["AvailabilityZone"] == "us-east-1b"
@@ -88,7 +74,7 @@ def test_room_can_be_missing_for_spot_only_and_come_back_after_some_attempts(clo
     where = {"SubnetId": subnet(cloud, "us-east-1a")}
     spot = {**where, "InstanceMarketOptions": {"MarketType": "spot"}}
     assert cloud.launch(**where)["InstanceId"]
-    refusals = [code(lambda: cloud.launch(**spot)) for _ in range(3)]
+    refusals = [refusal_of(lambda: cloud.launch(**spot)) for _ in range(3)]
     assert refusals == ["InsufficientInstanceCapacity", "InsufficientInstanceCapacity", ""]
 
 
@@ -97,7 +83,9 @@ def test_a_stopped_instance_does_not_start_where_there_is_no_room(cloud: Cloud) 
     cloud.client().stop_instances(InstanceIds=[instance_id])
     cloud.reach(instance_id, "stopped")
     cloud.order(kind="no-room", times=1)
-    assert code(lambda: cloud.client().start_instances(InstanceIds=[instance_id])) == "InsufficientInstanceCapacity"
+    assert (
+        refusal_of(lambda: cloud.client().start_instances(InstanceIds=[instance_id])) == "InsufficientInstanceCapacity"
+    )
     assert cloud.state(instance_id) == "stopped"
     cloud.client().start_instances(InstanceIds=[instance_id])
 
@@ -116,7 +104,9 @@ def test_a_quota_counts_the_vcpus_that_are_in_use(cloud: Cloud) -> None:
 
 def test_a_spot_quota_has_its_own_code(cloud: Cloud) -> None:
     cloud.order(kind="quota", vcpus=0, market="spot")
-    assert code(lambda: cloud.launch(InstanceMarketOptions={"MarketType": "spot"})) == "MaxSpotInstanceCountExceeded"
+    assert (
+        refusal_of(lambda: cloud.launch(InstanceMarketOptions={"MarketType": "spot"})) == "MaxSpotInstanceCountExceeded"
+    )
 
 
 def test_an_instance_can_end_at_launch_with_a_reason(cloud: Cloud) -> None:
@@ -131,15 +121,15 @@ def test_an_instance_can_end_at_launch_with_a_reason(cloud: Cloud) -> None:
 
 def test_every_nth_call_can_be_throttled(cloud: Cloud) -> None:
     cloud.order(operation="*", error="RequestLimitExceeded", every=3, times=None)
-    seen = [code(cloud.client().describe_vpcs) for _ in range(6)]
+    seen = [refusal_of(cloud.client().describe_vpcs) for _ in range(6)]
     assert seen == ["", "", "RequestLimitExceeded"] * 2
 
 
 def test_credentials_can_be_expired_for_a_while(cloud: Cloud) -> None:
     ask = cloud.client().describe_vpcs
     cloud.order(operation="*", error="RequestExpired", seconds=0.3, times=None)
-    assert code(ask) == "RequestExpired"
-    until(lambda: not code(ask))
+    assert refusal_of(ask) == "RequestExpired"
+    until(lambda: not refusal_of(ask))
     assert cloud.ask("faults") == []
 
 
@@ -147,7 +137,7 @@ def test_a_new_instance_is_unknown_by_id_and_missing_by_filter_for_the_first_loo
     cloud.order(kind="lag", resource="instance", looks=2)
     tags = [{"ResourceType": "instance", "Tags": [{"Key": "run", "Value": "r1"}]}]
     instance_id = cloud.launch(TagSpecifications=tags, ClientToken="t1")["InstanceId"]
-    assert code(lambda: cloud.state(instance_id)) == "InvalidInstanceID.NotFound"
+    assert refusal_of(lambda: cloud.state(instance_id)) == "InvalidInstanceID.NotFound"
     by_run = [{"Name": "tag:run", "Values": ["r1"]}]
     assert cloud.client().describe_instances(Filters=by_run)["Reservations"] == []
     assert len(cloud.client().describe_instances(Filters=by_run)["Reservations"]) == 1
@@ -159,9 +149,12 @@ def test_a_new_image_is_unknown_for_a_while(cloud: Cloud) -> None:
     instance_id = cloud.running()
     cloud.order(kind="lag", resource="image", seconds=0.3)
     image_id = cloud.client().create_image(InstanceId=instance_id, Name="new")["ImageId"]
-    assert code(lambda: cloud.image(image_id)) == "InvalidAMIID.NotFound"
+    assert refusal_of(lambda: cloud.image(image_id)) == "InvalidAMIID.NotFound"
     assert cloud.client().describe_images(Owners=["self"])["Images"] == []
-    assert code(lambda: cloud.client().create_image(InstanceId=instance_id, Name="new")) == "InvalidAMIName.Duplicate"
+    assert (
+        refusal_of(lambda: cloud.client().create_image(InstanceId=instance_id, Name="new"))
+        == "InvalidAMIName.Duplicate"
+    )
     until(lambda: len(cloud.client().describe_images(Owners=["self"])["Images"]) == 1)
 
 
@@ -171,14 +164,14 @@ def test_new_groups_and_key_pairs_are_unknown_to_a_launch(cloud: Cloud) -> None:
     group = ec2.create_security_group(GroupName="g", Description="g")["GroupId"]
     ec2.import_key_pair(KeyName="k", PublicKeyMaterial=fresh_public_key())
     assert "k" not in [one["KeyName"] for one in ec2.describe_key_pairs()["KeyPairs"]]
-    assert code(lambda: cloud.launch(SecurityGroupIds=[group], KeyName="k")) == "InvalidGroup.NotFound"
+    assert refusal_of(lambda: cloud.launch(SecurityGroupIds=[group], KeyName="k")) == "InvalidGroup.NotFound"
     assert [one["KeyName"] for one in ec2.describe_key_pairs(KeyNames=["k"])["KeyPairs"]] == ["k"]
 
 
 def test_clearing_makes_everything_known(cloud: Cloud) -> None:
     cloud.order(kind="lag", seconds=100)
     instance_id = cloud.launch()["InstanceId"]
-    assert code(lambda: cloud.state(instance_id)) == "InvalidInstanceID.NotFound"
+    assert refusal_of(lambda: cloud.state(instance_id)) == "InvalidInstanceID.NotFound"
     cloud.ask("faults", "DELETE")
     cloud.reach(instance_id, "running")
 
