@@ -96,10 +96,9 @@ class Walk:
         return ""
 
     def _see_to(self, index: int) -> str:
-        """Make one resource as wanted, over a new link and with the host asked anew where one dies on the way.
+        """Make one resource as wanted, over a new link where one dies under a quick command.
 
-        A link that dies under a job is taken up again by the job. One that dies under a quick command leaves open what
-        that did, so only what can be asked is done again.
+        What that did is open then, so only what can be asked is done again.
         """
         try:
             return self._make_true(index)
@@ -112,6 +111,9 @@ class Walk:
 
     def _reconnect(self, lost: ConnectionLost, index: int) -> None:
         started = time.monotonic()
+        planned = assess(self.items[index], self.replies, self.link.system)
+        if not planned.as_wanted:
+            self.begun[index] = planned  # what makes it a change of ours when it is found done
         try:
             self.link.reconnect(lost)
         except AmiforgeError as error:

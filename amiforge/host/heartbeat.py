@@ -14,7 +14,7 @@ import termios
 import threading
 import time
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from paramiko import Channel, SSHException, Transport
 
@@ -50,7 +50,7 @@ class Wire:
         A bastion is the other side of all that goes through it. What a proxy command has passed on nobody knows.
         """
         if isinstance(self._sock, Channel):
-            outer = self._sock.get_transport().sock
+            outer = cast("Wire", self._sock.get_transport().sock)
             outer.look()
             self.heard = max(self.heard, outer.heard)
         elif isinstance(self._sock, socket.socket):
