@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from amiforge.ec2.poll import Wait, poll
@@ -14,6 +15,12 @@ from amiforge.errors import AwsRefused, BakeError, LaunchFailed
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import InstanceTypeDef
+
+#: Control sequences and characters other than ends of lines.
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x09\x0b-\x1f\x7f]")
+_TAIL = 120
+#: Seconds after which a console is looked at while we wait, and between two such looks.
+_CONSOLE = 60
 
 _ALIVE = ["pending", "running", "stopping", "stopped"]
 
@@ -44,32 +51,49 @@ def instances(clients: Clients, tags: Tags, role: str = "") -> tuple[Instance, .
     """Give the run's instances in every state that EC2 still shows."""
     pages = clients.ec2.get_paginator("describe_instances").paginate(Filters=tags.filters(role))
     return tuple(
-        _instance(instance)
+        instance_of(instance)
         for page in pages
         for reservation in page["Reservations"]
         for instance in reservation["Instances"]
     )
 
 
-def wait_running(clients: Clients, instance_id: str, deadline: float) -> Instance:
+def wait_running(
+    clients: Clients, instance_id: str, deadline: float, late: type[LaunchFailed] = LaunchFailed
+) -> Instance:
     """Wait until an instance runs.
 
     Raises:
-        LaunchFailed: it ended instead, with EC2's reason; or it took too long.
+        LaunchFailed: it ended instead, with EC2's reason; `late` when it took too long.
     """
-    wait = Wait(f"instance {instance_id} to be running", deadline, LaunchFailed)
-    return _wait(clients, instance_id, "running", ("pending",), wait)
+    wait = Wait(f"instance {instance_id} to be running", deadline, late)
+    return _Watch(clients, instance_id, wait, LaunchFailed).until("running", ("pending",))
 
 
-def stop(clients: Clients, instance_id: str, deadline: float) -> Instance:
-    """Stop an instance and wait until it is stopped. A GPU instance may take its time.
+def stop(
+    clients: Clients, instance_id: str, deadline: float, *, force_after: float = 0, late: type[BakeError] = BakeError
+) -> Instance:
+    """Stop an instance and wait until it is stopped. A GPU or metal instance may take half an hour.
+
+    Args:
+        clients: of the region.
+        instance_id: which; one that stops or is stopped already is as welcome.
+        deadline: seconds it may take.
+        force_after: seconds after which EC2 is asked, once, to stop it by force; 0 for never.
+        late: the error when it takes longer.
 
     Raises:
-        BakeError: it ended instead, or took too long.
+        BakeError: it ended instead; `late` when it took too long.
     """
-    clients.ec2.stop_instances(InstanceIds=[instance_id])
-    wait = Wait(f"instance {instance_id} to be stopped", deadline, BakeError)
-    return _wait(clients, instance_id, "stopped", ("pending", "running", "stopping"), wait)
+    try:
+        clients.ec2.stop_instances(InstanceIds=[instance_id])
+    except AwsRefused as error:
+        if code(error) != "IncorrectInstanceState":
+            raise
+        # Its state says the rest, with the reason.
+    wait = Wait(f"instance {instance_id} to be stopped", deadline, late)
+    watch = _Watch(clients, instance_id, wait, BakeError, force_after)
+    return watch.until("stopped", ("pending", "running", "stopping"))
 
 
 def stop_on_shutdown(clients: Clients, instance_id: str) -> None:
@@ -82,13 +106,18 @@ def terminate(clients: Clients, tags: Tags, role: str = "") -> Iterator[str]:
     there = [instance for instance in instances(clients, tags, role) if instance.state != "terminated"]
     doomed = [instance.id for instance in there if instance.state in _ALIVE]
     if doomed:
-        try:
-            clients.ec2.terminate_instances(InstanceIds=doomed)
-        except AwsRefused as error:
-            if code(error) != "InvalidInstanceID.NotFound":
-                raise
+        terminate_instances(clients, doomed)
     for instance in there:
         yield f"instance {instance.id} ({instance.state})"
+
+
+def terminate_instances(clients: Clients, ids: Sequence[str]) -> None:
+    """Terminate instances, whatever they are doing, also those that are stopping; without waiting."""
+    try:
+        clients.ec2.terminate_instances(InstanceIds=list(ids))
+    except AwsRefused as error:
+        if code(error) != "InvalidInstanceID.NotFound":
+            raise
 
 
 def leftover_volumes(clients: Clients, tags: Tags) -> Iterator[str]:
@@ -108,22 +137,59 @@ def console(clients: Clients, instance_id: str) -> str:
         return ""
 
 
-def _wait(clients: Clients, instance_id: str, wanted: str, passing: Sequence[str], wait: Wait) -> Instance:
-    def look() -> Instance:
-        found = clients.ec2.describe_instances(InstanceIds=[instance_id])["Reservations"]
-        return _instance(found[0]["Instances"][0])
-
-    def progress(instance: Instance) -> str | None:
-        if instance.state == wanted:
-            return None
-        if instance.state in passing:
-            return instance.state
-        raise wait.late(f"instance {instance_id} is {instance.state} and will not be {wanted}", reason=instance.reason)
-
-    return poll(wait, look, progress, clients.pace)
+def console_tail(clients: Clients, instance_id: str) -> str:
+    """Give the last line on an instance's console, without what would disturb a terminal."""
+    lines = [line for line in _CONTROL.sub("", console(clients, instance_id)).splitlines() if line.strip()]
+    return lines[-1].strip()[-_TAIL:] if lines else ""
 
 
-def _instance(instance: InstanceTypeDef) -> Instance:
+@dataclass
+class _Watch:
+    """A look at an instance again and again, until it is in the state that is wanted."""
+
+    clients: Clients
+    instance_id: str
+    wait: Wait
+    ended: type[BakeError]
+    force_after: float = 0
+    started: float = field(init=False)
+    consulted: float = field(init=False)
+    tail: str = ""
+
+    def until(self, wanted: str, passing: Sequence[str]) -> Instance:
+        """Wait for a state; any that is neither wanted nor passing is the end."""
+        self.started = self.consulted = self.clients.pace.clock()
+
+        def progress(instance: Instance) -> str | None:
+            if instance.state == wanted:
+                return None
+            if instance.state in passing:
+                return self._said(instance.state)
+            raise self.ended(
+                f"instance {self.instance_id} is {instance.state} and will not be {wanted}", reason=instance.reason
+            )
+
+        return poll(self.wait, self._look, progress, self.clients.pace)
+
+    def _look(self) -> Instance:
+        found = self.clients.ec2.describe_instances(InstanceIds=[self.instance_id])["Reservations"]
+        return instance_of(found[0]["Instances"][0])
+
+    def _said(self, state: str) -> str:
+        """Give what a state is told as; the console's last line stands beside it once the wait is long."""
+        now = self.clients.pace.clock()
+        if self.force_after and now - self.started >= self.force_after:
+            self.force_after = 0
+            self.clients.ec2.stop_instances(InstanceIds=[self.instance_id], Force=True)
+            return f"{state}, now by force"
+        if now - self.consulted >= _CONSOLE:
+            self.consulted = now
+            self.tail = console_tail(self.clients, self.instance_id)
+        return f"{state}; console: {self.tail}" if self.tail else state
+
+
+def instance_of(instance: InstanceTypeDef) -> Instance:
+    """Give an instance as EC2 describes it in its answers."""
     reason = instance.get("StateReason", {})
     return Instance(
         id=instance["InstanceId"],

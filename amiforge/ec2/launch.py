@@ -1,17 +1,19 @@
-"""Launching an instance of a run where EC2 has room for it."""
+"""Launching an instance of a run where EC2 has room for it: exactly one, whatever becomes of the answers."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
-from amiforge.ec2.builder import Builder
-from amiforge.ec2.capacity import Candidate
-from amiforge.ec2.instances import Instance, find_instance, wait_running
-from amiforge.ec2.make import make_once
-from amiforge.ec2.refusal import kind
+from amiforge.ec2.builder import RESERVED, Builder
+from amiforge.ec2.capacity import Candidate, Walk, after_end, after_refusal, why
+from amiforge.ec2.instances import Instance, instance_of, terminate_instances, wait_running
+from amiforge.ec2.make import resend
+from amiforge.ec2.poll import Pace
+from amiforge.ec2.refusal import advice
 from amiforge.ec2.resolve import ResolvedImage
 from amiforge.ec2.session import Clients
 from amiforge.ec2.tags import Tags
@@ -23,7 +25,15 @@ if TYPE_CHECKING:
         BlockDeviceMappingTypeDef,
         EbsBlockDeviceTypeDef,
         RunInstancesRequestTypeDef,
+        SpotMarketOptionsTypeDef,
     )
+
+#: How many attempts in one place a run may have made whose answer a later process asks for again.
+_ATTEMPTS = 10_000
+
+
+class _StillPending(LaunchFailed):
+    """An instance did not run in time, and may still do so; never leaves this module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,34 +59,47 @@ class Order:
     tags: Tags
 
 
-def launch(clients: Clients, order: Order, places: Sequence[Candidate], deadline: float) -> Instance:
-    """Launch where EC2 has room, in the order of the places, and wait until the instance runs.
+def launch(  # noqa: PLR0913 - each is a fact of its own
+    clients: Clients,
+    order: Order,
+    places: Sequence[Candidate],
+    deadline: float,
+    *,
+    patience: float = 0,
+    unanswered: str = "",
+    spent: Collection[str] = (),
+) -> Instance:
+    """Launch where EC2 has room, and wait until the instance runs.
+
+    Every attempt bears a token of its own, with which it is sent again as long as its answer is not known. An
+    instance that is given up is terminated before another is asked for, so there is never more than one.
+
+    Args:
+        clients: of the region.
+        order: what to launch.
+        places: where, in the order of preference.
+        deadline: seconds in which an instance must run, and in which a call must be answered.
+        patience: seconds to go on from place to place; with 0 each is tried once.
+        unanswered: the token of an attempt whose answer an earlier process of the run never saw: it is sent first.
+        spent: the tokens of all attempts of earlier processes, which are not used for new ones.
 
     Raises:
-        LaunchFailed: EC2 has room in none of them, or ended the instance; says what each answered.
-        AwsRefused: any other refusal.
+        LaunchFailed: EC2 has room nowhere, or ended the instance for a reason that holds everywhere; says what each
+            place answered.
+        AwsRefused: any other refusal; of the kind `credentials` when they have run out.
     """
-    answers: list[str] = []
-    for attempt, place in enumerate(places):
-        try:
-            instance_id = make_once(
-                lambda place=place, attempt=attempt: _send(clients, order, place, attempt),  # type: ignore[misc]
-                lambda: _living(clients, order),
-                clients.pace,
-            )
-            return wait_running(clients, instance_id, deadline)
-        except (AwsRefused, LaunchFailed) as error:
-            # With an instance that EC2 ended itself, its reason stands where a refused call has its code.
-            if isinstance(error, AwsRefused) and kind(error) not in {"capacity", "quota"}:
-                raise
-            if isinstance(error, LaunchFailed) and "Insufficient" not in error.lines.get("reason", ""):
-                raise
-            answers.append(f"{place}: {error.lines.get('code') or error.lines.get('reason')}")
-            clients.pace.on_wait("room for the instance", 0, answers[-1])
+    walk = Walk(tuple(places), {place: _unspent(order, place, spent) for place in places})
+    started = clients.pace.clock()
+    first = _find_attempt(order, walk, unanswered) if unanswered else None
+    for place in _itinerary(clients.pace, walk, patience, first):
+        instance = _try(clients, order, walk, place, deadline)
+        if instance:
+            return instance
     raise LaunchFailed(
-        f"EC2 has no room for the {order.role} instance in any of {len(places)} places",
-        answers="\n".join(answers),
-        fix="give more builder.instance_types or builder.subnets, or try later",
+        f"EC2 has no room for the {order.role} instance in any of {len(walk.places)} places",
+        answers=walk.said(),
+        tried=f"for {_span(clients.pace.clock() - started)}" if patience else "",
+        fix=_fix(walk),
     )
 
 
@@ -85,7 +108,8 @@ def token(order: Order, place: Candidate, attempt: int) -> str:
 
     At most 64 ASCII characters. Source: RunInstances, EC2 API reference.
     """
-    asked = "/".join((order.role, order.image.ami, place.instance_type, place.subnet.id, str(attempt)))
+    where = (place.instance_type, place.subnet.id, place.market, place.reservation)
+    asked = "/".join((order.role, order.image.ami, *where, str(attempt)))
     return f"{order.tags.run}-{hashlib.sha256(asked.encode()).hexdigest()[:24]}"
 
 
@@ -106,25 +130,150 @@ def request(order: Order, place: Candidate, attempt: int) -> RunInstancesRequest
             {
                 "DeviceIndex": 0,
                 "SubnetId": place.subnet.id,
-                "Groups": [order.group],
+                "Groups": list(order.builder.security_groups) or [order.group],
                 "AssociatePublicIpAddress": order.builder.address == "public",
                 "DeleteOnTermination": True,
             }
         ],
         "TagSpecifications": order.tags.temporary(order.role, "instance", "volume", "network-interface"),
     }
+    if place.market == "spot":
+        asked["TagSpecifications"] = [
+            *asked["TagSpecifications"],
+            *order.tags.temporary(order.role, "spot-instances-request"),
+        ]
+        asked["InstanceMarketOptions"] = {"MarketType": "spot", "SpotOptions": _spot(order.builder)}
+    if place.market == "capacity-block":
+        asked["InstanceMarketOptions"] = {"MarketType": "capacity-block"}
+    if place.market in RESERVED:
+        asked["CapacityReservationSpecification"] = {
+            "CapacityReservationTarget": {"CapacityReservationId": place.reservation}
+        }
     if order.builder.profile:
         asked["IamInstanceProfile"] = {"Name": order.builder.profile}
     return asked
 
 
-def _send(clients: Clients, order: Order, place: Candidate, attempt: int) -> str:
-    return clients.once.run_instances(**request(order, place, attempt))["Instances"][0]["InstanceId"]
+def _spot(builder: Builder) -> SpotMarketOptionsTypeDef:
+    """Give the terms of a spot instance: ended, and never launched again, when EC2 wants it back.
+
+    A persistent request would launch another instance whenever one ends. Source: SpotMarketOptions, EC2 API reference.
+    """
+    terms: SpotMarketOptionsTypeDef = {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"}
+    if builder.spot_max_price is not None:
+        terms["MaxPrice"] = f"{builder.spot_max_price:f}"
+    return terms
 
 
-def _living(clients: Clients, order: Order) -> str | None:
-    found = find_instance(clients, order.tags, order.role)
-    return found.id if found else None
+def _unspent(order: Order, place: Candidate, spent: Collection[str]) -> int:
+    """Give the number of the first attempt in a place that was never made."""
+    return next(number for number in itertools.count() if token(order, place, number) not in spent)
+
+
+def _find_attempt(order: Order, walk: Walk, wanted: str) -> Candidate:
+    """Give the place of an attempt, known by its token, and make it the next attempt there."""
+    for number in range(_ATTEMPTS):
+        for place in walk.places:
+            if token(order, place, number) == wanted:
+                walk.numbers[place] = number
+                return place
+    raise LaunchFailed(
+        f"the launch of the {order.role} instance that was under way is in none of the places of this run any more",
+        token=wanted,
+        fix=f"remove what there is with `amiforge gc --run {order.tags.run}`, and bake anew",
+    )
+
+
+def _itinerary(pace: Pace, walk: Walk, patience: float, first: Candidate | None) -> Iterator[Candidate]:
+    """Give one place after the other, round by round, and wait between the rounds."""
+    started = pace.clock()
+    if first:
+        yield first
+    for number in itertools.count(1):
+        once = frozenset(walk.answers) if number == 1 else frozenset()
+        for position, place in enumerate(place for place in walk.round() if place not in once):
+            left = patience - (pace.clock() - started)
+            if number > 1 and position and left <= 0:
+                return
+            if walk.open(place):
+                _tell(pace, walk, place, number, left)
+                yield place
+        left = patience - (pace.clock() - started)
+        ahead = walk.round()
+        if left <= 0 or not ahead:
+            return
+        _tell(pace, walk, ahead[0], number + 1, left)
+        pace.sleep(min(left, _between(pace, number)))
+
+
+def _tell(pace: Pace, walk: Walk, place: Candidate, number: int, left: float) -> None:
+    """Say what we wait for, unless it is the first answer of all."""
+    if walk.answers:
+        said = f"{len(walk.answers)} of {len(walk.places)} places tried, round {number}"
+        pace.on_wait(f"room for {place}", 0, f"{said}, {_span(left)} left" if left > 0 else said)
+
+
+def _between(pace: Pace, rounds: int) -> float:
+    """Give the seconds to wait after so many rounds: far longer than between two looks, since room is rare."""
+    return replace(pace, first=6 * pace.longest, longest=60 * pace.longest).pause(rounds - 1)
+
+
+def _try(clients: Clients, order: Order, walk: Walk, place: Candidate, deadline: float) -> Instance | None:
+    """Launch in one place; None when it has no room."""
+    while True:
+        number = walk.numbers[place]
+        try:
+            instance = _send(clients, order, place, number, deadline)
+        except AwsRefused as error:
+            move = after_refusal(error)
+            if move in {"stop", "again"}:
+                raise
+            if move != "renew":
+                walk.refuse(place, why(error), move)
+                return None
+        else:
+            if instance.state in {"pending", "running"}:
+                return _await(clients, walk, place, instance, deadline)
+            # An earlier process of the run had it, and lost it.
+            terminate_instances(clients, [instance.id])
+        walk.numbers[place] = number + 1
+
+
+def _send(clients: Clients, order: Order, place: Candidate, number: int, deadline: float) -> Instance:
+    asked = request(order, place, number)
+    answer = resend(
+        lambda: clients.once.run_instances(**asked),
+        clients.pace,
+        f"an answer about the {order.role} instance, {place}",
+        deadline,
+    )
+    return instance_of(answer["Instances"][0])
+
+
+def _await(clients: Clients, walk: Walk, place: Candidate, instance: Instance, deadline: float) -> Instance | None:
+    try:
+        return wait_running(clients, instance.id, deadline, _StillPending)
+    except LaunchFailed as error:
+        terminate_instances(clients, [instance.id])
+        late = isinstance(error, _StillPending)
+        if not late and after_end(error.lines.get("reason", "")) == "stop":
+            raise error.add(fix=advice(error.lines.get("reason", "").partition(":")[0])) from None
+        walk.refuse(place, f"still pending after {_span(deadline)}" if late else why(error), "elsewhere")
+        return None
+
+
+def _fix(walk: Walk) -> str:
+    if not walk.round():
+        return "ask for a higher vCPU quota in Service Quotas, or give other builder.instance_types"
+    return "give more builder.instance_types, builder.subnets or builder.markets, or patience: bake.capacity_patience"
+
+
+def _span(seconds: float) -> str:
+    """Give a length of time for people."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _volumes(order: Order) -> Iterator[BlockDeviceMappingTypeDef]:

@@ -23,14 +23,31 @@ _KINDS: dict[Kind, frozenset[str]] = {
             "ReservationCapacityExceeded",
             "SpotMaxPriceTooLow",
             "UnfulfillableCapacity",
+            # With RunInstances: the zone does not have the type.
             "Unsupported",
         }
     ),
     "quota": frozenset(
-        {"VcpuLimitExceeded", "InstanceLimitExceeded", "MaxSpotInstanceCountExceeded", "VolumeLimitExceeded"}
+        {
+            "VcpuLimitExceeded",
+            "InstanceLimitExceeded",
+            "MaxSpotInstanceCountExceeded",
+            "VolumeLimitExceeded",
+            "MaxIOPSLimitExceeded",
+            "PendingVerification",
+        }
     ),
     "throttle": frozenset(
-        {"RequestLimitExceeded", "Throttling", "ThrottlingException", "EC2ThrottledException", "SlowDown"}
+        {
+            "RequestLimitExceeded",
+            "Throttling",
+            "ThrottlingException",
+            "EC2ThrottledException",
+            "SlowDown",
+            "RequestThrottled",
+            "RequestThrottledException",
+            "TooManyRequestsException",
+        }
     ),
     "link": frozenset(
         {
@@ -53,7 +70,13 @@ _KINDS: dict[Kind, frozenset[str]] = {
             "ResponseStreamingError",
         }
     ),
-    "credentials": frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "AuthFailure"}),
+    # The second row is of botocore itself, before anything is sent.
+    "credentials": frozenset(
+        {
+            *("ExpiredToken", "ExpiredTokenException", "RequestExpired", "AuthFailure"),
+            *("UnauthorizedSSOTokenError", "SSOTokenLoadError", "TokenRetrievalError", "CredentialRetrievalError"),
+        }
+    ),
 }
 
 _FIXES = {
@@ -70,6 +93,15 @@ _FIXES = {
     "InvalidAMIID.Malformed": "image ids look like ami-0123456789abcdef0",
     "InvalidAMIID.Unavailable": "the image was deregistered or has failed: choose another",
     "InvalidSubnetID.NotFound": "check builder.subnets and --region",
+    "PendingVerification": "AWS checks the account's first use of this region, for minutes or hours: try later",
+    "VolumeLimitExceeded": "delete volumes, or ask for more EBS storage in Service Quotas",
+    "MaxIOPSLimitExceeded": "give a lower builder.volume_iops, or ask for more EBS IOPS in Service Quotas",
+    "MaxSpotInstanceCountExceeded": "ask for a higher spot quota in Service Quotas, or give other builder.markets",
+    "InstanceLimitExceeded": "terminate instances, or ask for a higher quota in Service Quotas",
+    "IdempotentParameterMismatch": (
+        "EC2 has an instance from this very attempt, launched with other parameters: the run was changed since; "
+        "remove what there is with `amiforge gc --run RUN`, and bake anew"
+    ),
     "OptInRequired": "accept the image's terms in AWS Marketplace, or enable the region for the account",
     "VcpuLimitExceeded": "ask for a higher vCPU quota in Service Quotas, or give other builder.instance_types",
     "NoCredentialsError": "give credentials: --profile, AWS_PROFILE, AWS_ACCESS_KEY_ID, or a role on this machine",
@@ -77,6 +109,7 @@ _FIXES = {
     "UnauthorizedSSOTokenError": "log in again: `aws sso login`",
     "SSOTokenLoadError": "log in again: `aws sso login`",
     "EndpointConnectionError": "check --region, the network, and the endpoint's address",
+    "Client.InternalError": "most often the volume's KMS key: it must be enabled, and the caller allowed to use it",
     "InvalidKMSKey.InvalidState": "check builder.kms_key: it must be enabled, and in this region",
 }
 
@@ -87,6 +120,11 @@ def refused(operation: str, code: str, message: str) -> AwsRefused:
     """Give the error for a failed call: what was called, what the service said, and what helps."""
     said = _ENCODED.sub("", message).strip()
     return AwsRefused(f"{operation}: {said}", operation=operation, code=code, fix=_FIXES.get(code, ""))
+
+
+def advice(said: str) -> str:
+    """Give what helps against a code, also one of those with which EC2 ends an instance: `Client.…`, `Server.…`."""
+    return _FIXES.get(said) or _FIXES.get(said.partition(".")[2], "")
 
 
 def code(error: AwsRefused) -> str:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 
+import boto3
 import pytest
+from botocore.validate import validate_parameters
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.instances import StateReason
 
 from amiforge.ec2.builder import Builder
-from amiforge.ec2.capacity import Candidate, candidates
+from amiforge.ec2.capacity import Candidate
 from amiforge.ec2.image import image_name
 from amiforge.ec2.instances import wait_running
 from amiforge.ec2.key_pair import KeyPair
@@ -37,15 +39,11 @@ def order(**options: object) -> Order:
     return Order("builder", IMAGE, builder, "key", "sg-1", "data", Tags("20261123-114854-k3x9", ""))
 
 
-def test_the_first_type_is_tried_everywhere_before_the_second_anywhere() -> None:
-    places = [(place.instance_type, place.subnet.id) for place in candidates(("x", "y"), (A, B))]
-    assert places == [("x", "subnet-a"), ("x", "subnet-b"), ("y", "subnet-a"), ("y", "subnet-b")]
-
-
 def test_a_token_is_the_same_for_the_same_attempt_and_another_for_any_other() -> None:
     one = token(order(), PLACE, 0)
     assert one == token(order(), PLACE, 0)
-    assert len({one, token(order(), PLACE, 1), token(order(), Candidate("m6i.large", B), 0)}) == 3
+    others = Candidate("m6i.large", B), Candidate("m6i.large", A, "spot"), Candidate("m6i.large", A, reservation="cr-1")
+    assert len({one, token(order(), PLACE, 1), *(token(order(), other, 0) for other in others)}) == 5
     assert len(one) <= 64
     assert one.isascii()
 
@@ -85,6 +83,38 @@ def test_a_public_address_is_given_only_where_it_is_used(address: str, public: b
     asked = request(order(address=address, profile="builders"), PLACE, 0)
     assert asked["NetworkInterfaces"][0]["AssociatePublicIpAddress"] is public
     assert asked["IamInstanceProfile"] == {"Name": "builders"}
+
+
+def test_each_market_is_asked_for_in_its_own_way() -> None:
+    spot = request(order(spot_max_price=1.5), Candidate("m6i.large", A, "spot"), 0)
+    assert spot["InstanceMarketOptions"] == {
+        "MarketType": "spot",
+        "SpotOptions": {
+            "SpotInstanceType": "one-time",
+            "InstanceInterruptionBehavior": "terminate",
+            "MaxPrice": "1.500000",
+        },
+    }
+    assert "spot-instances-request" in [tags["ResourceType"] for tags in spot["TagSpecifications"]]
+    block = request(order(), Candidate("p5.48xlarge", A, "capacity-block", "cr-1"), 0)
+    assert block["InstanceMarketOptions"] == {"MarketType": "capacity-block"}
+    reserved = request(order(), Candidate("m6i.large", A, "capacity-reservation", "cr-1"), 0)
+    assert "InstanceMarketOptions" not in reserved
+    for asked in (block, reserved):
+        target = {"CapacityReservationId": "cr-1"}
+        assert asked["CapacityReservationSpecification"] == {"CapacityReservationTarget": target}
+    plain = request(order(), PLACE, 0)
+    assert not {"InstanceMarketOptions", "CapacityReservationSpecification"} & plain.keys()
+
+
+@pytest.mark.parametrize(
+    "place", [Candidate("m6i.large", A, "spot"), Candidate("m6i.large", A, "capacity-block", "cr-1")]
+)
+def test_botocore_knows_every_parameter_of_a_launch(place: Candidate) -> None:
+    client = boto3.client("ec2", region_name=REGION)
+    shape = client.meta.service_model.operation_model("RunInstances").input_shape
+    assert shape is not None
+    validate_parameters({**request(order(spot_max_price=0.5), place, 0)}, shape)
 
 
 def test_an_instance_that_ec2_ended_itself_gives_its_reason(cloud: Cloud) -> None:
