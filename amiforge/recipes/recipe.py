@@ -140,7 +140,7 @@ class Recipe(BaseModel):
         self.task(name)
         return self._everywhere(lambda tasks: tuple(task for task in tasks if task.name() != name))
 
-    def with_options(self, name: str, **options: Any) -> Recipe:
+    def with_options(self, name: str, /, **options: Any) -> Recipe:
         """Give the recipe with options of one task changed: `eks_gpu.with_options("aws_efa", minimal=False)`.
 
         Its variants change likewise. `source` and `builder` are changed in the same way, but not those of variants.
@@ -219,6 +219,8 @@ def _changed(model: Model, options: dict[str, Any], name: str) -> Model:
             raise ConfigError(f"{name}.{option}: no such option", options=", ".join(known))
     try:
         return type(model).model_validate({**{field: getattr(model, field) for field in known}, **options})
+    except RecipeError as error:
+        raise ConfigError(f"{name}.{', '.join(options)}: {error.message}", **error.lines) from None
     except ValidationError as error:
         fields = [field for problem in error.errors() if (field := str(problem["loc"][0])) in known]
         raise ConfigError(explain(error, name), default=", ".join(_default(model, field) for field in fields)) from None

@@ -38,7 +38,12 @@ def _pairs(values: Mapping[str, Any] | Pairs) -> Pairs:
 
 def _text(value: Any) -> str:
     """Give the one text of a JSON value; equal values have equal texts."""
-    return json.dumps(value, sort_keys=True)
+    try:
+        return json.dumps(value, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise RecipeError(
+            f"{value!r} is no value of JSON: {error}", fix="give text, numbers, lists or tables"
+        ) from None
 
 
 @dataclass(frozen=True, config=STRICT)
