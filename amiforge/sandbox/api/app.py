@@ -18,6 +18,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from amiforge.errors import UsageError
 from amiforge.sandbox.api.account import ACCOUNT_ID, Account
 from amiforge.sandbox.api.backend import SandboxBackend
+from amiforge.sandbox.api.identity_calls import answer_questions
 from amiforge.sandbox.api.orders import check
 from amiforge.sandbox.api.records import now
 from amiforge.sandbox.api.refusals import http_status, refusal
@@ -28,7 +29,7 @@ from amiforge.sandbox.faults import Harm, parse
 _LOG = logging.getLogger(__name__)
 
 _SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/aws4_request")
-_SERVICES = ("ec2", "ssm", "sts", "iam", "kms")
+_SERVICES = ("ec2", "ssm", "sts", "iam", "kms", "servicequotas")
 _REGION = "us-east-1"
 _READING = ("Describe", "Get", "List")
 _ERROR_CODE = re.compile(rb"<Code>([^<]+)</Code>|\"__type\": ?\"([^\"]+)\"")
@@ -73,6 +74,7 @@ class App:
         ssm_backends.clear()
         ec2_backends.backend = self._region  # type: ignore[assignment]
         _put_parameters(_REGION, parameters)
+        answer_questions(account)
         self._moto = DomainDispatcherApplication(create_backend_app)
         with account.lock:
             for region in {_REGION, *(record.region for record in account.records.all())}:

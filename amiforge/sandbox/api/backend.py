@@ -9,6 +9,7 @@ from typing import Any
 from moto.ec2 import urls
 
 from amiforge.sandbox.api.account import ACCOUNT_ID, Account
+from amiforge.sandbox.api.default_network import connect
 from amiforge.sandbox.api.image import SandboxImage
 from amiforge.sandbox.api.instances import Instances, Launch
 from amiforge.sandbox.api.reserved import CapacityReservation
@@ -23,6 +24,7 @@ class SandboxBackend(Instances):
         self.reserved: dict[str, CapacityReservation] = {}
         self._dispatch = dispatch
         super().__init__(region_name, account_id)
+        connect(self)
         for record in account.sources:
             self.amis[record.id] = SandboxImage(self, replace(record, region=region_name))
         if account_id == ACCOUNT_ID:

@@ -8,6 +8,7 @@ from botocore.model import OperationNotFoundError
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 
+from amiforge.sandbox.api.account_calls import AccountCalls
 from amiforge.sandbox.api.calls import Calls
 from amiforge.sandbox.api.image_calls import ImageCalls
 from amiforge.sandbox.api.instance_calls import InstanceCalls
@@ -78,7 +79,7 @@ _CHECKED = (
 )
 
 
-class SandboxCalls(InstanceCalls, ImageCalls, KeyPairCalls, SecurityGroupCalls, ReservedCalls):
+class SandboxCalls(InstanceCalls, ImageCalls, KeyPairCalls, SecurityGroupCalls, ReservedCalls, AccountCalls):
     """The EC2 service of the sandbox."""
 
     def call_action(self) -> Any:

@@ -13,6 +13,7 @@ from moto.ssm.models import ssm_backends
 
 from amiforge.sandbox.api.account import Account
 from amiforge.sandbox.api.app import App, bind
+from amiforge.sandbox.api.identity_calls import moto_answers
 from amiforge.sandbox.api.records import ImageRecords
 from tests.unit.sandbox.api.fakes import PARAMETER, SOURCE, Cloud, FakeAddresses, FakeMachines
 
@@ -41,6 +42,7 @@ def open_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
     ec2_backends.backend = plain
     ec2_backends.clear()
     ssm_backends.clear()
+    moto_answers()
 
 
 @pytest.fixture
