@@ -15,14 +15,19 @@ _WIDEST = 10_000
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table on standard output."""
+    typer.echo(table(columns, rows))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Give a table as text."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDEST)
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    drawing = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        drawing.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        drawing.add_row(*map(Text, row))
     with console.capture() as drawn:
-        console.print(table)
-    typer.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()))
+        console.print(drawing)
+    return "\n".join(line.rstrip() for line in drawn.get().splitlines())
