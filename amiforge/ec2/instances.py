@@ -11,7 +11,7 @@ from amiforge.ec2.poll import Wait, poll
 from amiforge.ec2.refusal import code
 from amiforge.ec2.session import Clients
 from amiforge.ec2.tags import Tags
-from amiforge.errors import AwsRefused, BakeError, LaunchFailed
+from amiforge.errors import AwsRefused, BakeError, LaunchFailed, Parked
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import InstanceTypeDef
@@ -70,9 +70,7 @@ def wait_running(
     return _Watch(clients, instance_id, wait, LaunchFailed).until("running", ("pending",))
 
 
-def stop(
-    clients: Clients, instance_id: str, deadline: float, *, force_after: float = 0, late: type[BakeError] = BakeError
-) -> Instance:
+def stop(clients: Clients, instance_id: str, deadline: float, *, force_after: float = 0) -> Instance:
     """Stop an instance and wait until it is stopped. A GPU or metal instance may take half an hour.
 
     Args:
@@ -80,10 +78,10 @@ def stop(
         instance_id: which; one that stops or is stopped already is as welcome.
         deadline: seconds it may take.
         force_after: seconds after which EC2 is asked, once, to stop it by force; 0 for never.
-        late: the error when it takes longer.
 
     Raises:
-        BakeError: it ended instead; `late` when it took too long.
+        BakeError: it ended instead.
+        Parked: it takes longer, and may well stop later.
     """
     try:
         clients.ec2.stop_instances(InstanceIds=[instance_id])
@@ -91,7 +89,7 @@ def stop(
         if code(error) != "IncorrectInstanceState":
             raise
         # Its state says the rest, with the reason.
-    wait = Wait(f"instance {instance_id} to be stopped", deadline, late)
+    wait = Wait(f"instance {instance_id} to be stopped", deadline, Parked)
     watch = _Watch(clients, instance_id, wait, BakeError, force_after)
     return watch.until("stopped", ("pending", "running", "stopping"))
 
