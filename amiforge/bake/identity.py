@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from amiforge.bake.login import Login
 from amiforge.bake.readiness import Condition
-from amiforge.bake.run import Login, Run
+from amiforge.bake.run import Run
 from amiforge.engine.events import CheckFinished
 from amiforge.errors import AuthRefused, CheckFailed
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
+from amiforge.bake.login import Login
 from amiforge.bake.readiness import Condition, condition
-from amiforge.bake.run import Login, Run
+from amiforge.bake.run import Run
 from amiforge.ec2.instances import console
 from amiforge.errors import ConnectionLost, HostError
 from amiforge.host.base import Host

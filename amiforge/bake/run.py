@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from amiforge.bake.journal import Journal
+from amiforge.bake.login import Login, check_jumps, over_ssh
 from amiforge.bake.readiness import Condition
 from amiforge.bake.state import State
+from amiforge.ec2.access import Way, way_in
 from amiforge.ec2.image import Image
 from amiforge.ec2.instances import Instance
 from amiforge.ec2.key_pair import KeyPair
@@ -27,7 +29,7 @@ from amiforge.host.base import Host
 from amiforge.recipes.recipe import Recipe
 from amiforge.recipes.supply import refuse_unproven
 from amiforge.settings import BakeSettings, EngineSettings
-from amiforge.shell import Secret, display, quote
+from amiforge.shell import Secret
 from amiforge.systems.trust import Trust
 
 if TYPE_CHECKING:
@@ -36,23 +38,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """How an instance is logged in to: the one host key it may show, and the key that it knows."""
-
-    address: str
-    user: str
-    key: Secret
-    host_key: str
-
-
-def over_ssh(login: Login) -> Host:
-    """Give the instance as a host, over SSH."""
-    from amiforge.host.ssh import SshHost  # noqa: PLC0415 - slow to load
-
-    return SshHost(login.address, login.user, key=login.key.reveal(), host_key=login.host_key)
 
 
 def provision(host: Host, recipe: Recipe, settings: EngineSettings, listener: Listener, run: str) -> Report:
@@ -87,6 +72,7 @@ class Means:
     """What a bake works with besides EC2; each part can be replaced, in tests and by users."""
 
     connect: Callable[[Login], Host] = over_ssh
+    check_jumps: Callable[[Way], None] = check_jumps
     provision: Callable[[Host, Recipe, EngineSettings, Listener, str], Report] = provision
     verify: Callable[[Host, Recipe, Listener], None] = verified
     #: what `provision` trusts; None for what amiforge.lock says.
@@ -170,16 +156,14 @@ class Run:
 
     def log_in(self, instance: Instance, key: KeyPair, host_key: KeyPair, role: str) -> Login:
         """Give the way into an instance, and note it where people may need it."""
-        address = instance.address(self.recipe.builder.address)
+        way = way_in(self.clients, self.recipe.builder, instance)
+        login = Login(way, self.recipe.source.user, key.private, host_key.public)
         known = (self.folder / f"{role}.known_hosts").absolute()
-        known.write_text(f"{address} {host_key.public}\n")
+        known.write_text(login.known_hosts())
         private = (self.folder / f"{role}.key").absolute()
-        user = self.recipe.source.user
-        at = f"{user}@{address}"
-        self.login = display(["ssh", "-i", str(private), "-o", f"UserKnownHostsFile={known}", at])
-        apply = display(["amiforge", "apply", self.recipe.name, "--host", at, "--key", str(private)])
-        self.go_on = f"AMIFORGE_SSH_KNOWN_HOSTS={quote(str(known))} {apply}"
-        return Login(address, user, key.private, host_key.public)
+        self.login = login.ssh_command(private, known)
+        self.go_on = login.apply_command(self.recipe.name, private, known)
+        return login
 
 
 def new_id() -> str:

@@ -6,7 +6,7 @@ from amiforge.bake.loop import finish, signals_interrupt, walk
 from amiforge.bake.opening import open_run
 from amiforge.bake.run import Means, Run
 from amiforge.bake.step import Step
-from amiforge.bake.steps.access import CreateGroup, ImportKey
+from amiforge.bake.steps.access import CheckWay, CreateGroup, ImportKey
 from amiforge.bake.steps.builder import Connect, LaunchBuilder
 from amiforge.bake.steps.source import ChooseSubnets, ResolveSource
 from amiforge.engine.events import Listener, silent
@@ -28,6 +28,7 @@ class CheckInstance(Step):
 STEPS: tuple[Step, ...] = (
     ResolveSource(),
     ChooseSubnets(),
+    CheckWay(),
     ImportKey(),
     CreateGroup(),
     LaunchBuilder(),

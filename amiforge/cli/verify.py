@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,7 +83,6 @@ def _host(
 def _image(
     recipe: Recipe, ami: str, settings: Config, listener: Listener, junit: Path | None, *, sandbox: bool
 ) -> None:
-    from amiforge.bake.run import Means
     from amiforge.bake.verify_image import verify_image
     from amiforge.cli.where import ec2
     from amiforge.verify.runner import verify as run_checks
@@ -99,5 +99,5 @@ def _image(
             settings=settings.bake,
             engine=there.engine,
             listener=listener,
-            means=Means(verify=checks),
+            means=replace(there.means(), verify=checks),
         )

@@ -6,12 +6,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from amiforge.cli.config import Config
 from amiforge.engine.events import Event, Listener, StepFinished, StepStarted
 from amiforge.engine.lockfile import Lockfile
+from amiforge.host.ssh_settings import Ssh
 from amiforge.settings import AwsSettings, EngineSettings
 from amiforge.systems.trust import Trust
 
@@ -28,18 +30,25 @@ class Where:
 
     aws: AwsSettings
     engine: EngineSettings
+    ssh: Ssh
     trust: Trust
     listener: Listener
 
     def means(self) -> Means:
         """Give what a bake there works with."""
+        from amiforge.bake.login import check_jumps, over_ssh
         from amiforge.bake.run import Means
         from amiforge.engine.apply import apply
 
         def provision(host: Host, recipe: Recipe, engine: EngineSettings, listener: Listener, run: str) -> Report:
             return apply(host, recipe.tasks, listener=listener, settings=engine, trust=self.trust, run=run)
 
-        return Means(provision=provision, trust=self.trust)
+        return Means(
+            connect=partial(over_ssh, settings=self.ssh),
+            check_jumps=partial(check_jumps, settings=self.ssh),
+            provision=provision,
+            trust=self.trust,
+        )
 
 
 @contextmanager
@@ -53,7 +62,7 @@ def ec2(config: Config, listener: Listener, *, sandbox: bool, system: str = "") 
         ConfigError: amiforge.lock cannot be read.
     """
     if not sandbox:
-        yield Where(config.aws, config.engine, *trusted(config, listener))
+        yield Where(config.aws, config.engine, config.ssh, *trusted(config, listener))
         return
 
     from amiforge.sandbox.folder import Folder
@@ -68,7 +77,7 @@ def ec2(config: Config, listener: Listener, *, sandbox: bool, system: str = "") 
         aws = config.aws.model_copy(update={"endpoint_url": endpoint.url, "region": endpoint.region, "profile": ""})
         engine = config.engine.model_copy(update={"mirror": endpoint.mirror_url})
         folder = Folder.default()
-        yield Where(aws, engine, Trust(digests(folder), fingerprints(folder)), listener)
+        yield Where(aws, engine, config.ssh, Trust(digests(folder), fingerprints(folder)), listener)
 
 
 def trusted(config: Config, listener: Listener) -> tuple[Trust, Listener]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from amiforge.ec2.builder import Builder
@@ -46,12 +46,15 @@ class Way:
     jump_key: str = ""
 
 
+def planned_way(builder: Builder) -> Way:
+    """Give as much of the way as is known before there is an instance: the jump hosts."""
+    return Way("", builder.ssh_port, jump=builder.bastion, jump_key=builder.bastion_key)
+
+
 def way_in(clients: Clients, builder: Builder, instance: Instance) -> Way:
     """Give the way to an instance that runs."""
     if builder.access == "direct":
-        return Way(
-            instance.address(builder.address), builder.ssh_port, jump=builder.bastion, jump_key=builder.bastion_key
-        )
+        return replace(planned_way(builder), address=instance.address(builder.address))
     session = _ssm(instance, builder) if builder.access == "ssm" else _tunnel(instance, builder)
     profile = ("--profile", clients.profile) if clients.profile else ()
     return Way(instance.id, builder.ssh_port, ("aws", *session, "--region", clients.region, *profile))

@@ -6,6 +6,7 @@ import ipaddress
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from amiforge.ec2.make import make_once
@@ -104,9 +105,25 @@ def create_group(clients: Clients, tags: Tags, vpc: str, sources: Sequence[str],
         lambda: find_group(clients, tags),
         clients.pace,
     )
-    if sources:
-        make_once(lambda: _open_port(clients, group, sources, port), lambda: None, clients.pace)
+    open_port(clients, group, sources, port)
     return group
+
+
+def open_port(clients: Clients, group: str, sources: Sequence[str], port: int) -> None:
+    """Let sources in, as of `create_group`; nothing happens to those that are let in already."""
+    ports: IpPermissionTypeDef = {"IpProtocol": "tcp", "FromPort": port, "ToPort": port}
+
+    def let_in(source: str) -> None:
+        try:
+            clients.once.authorize_security_group_ingress(
+                GroupId=group, IpPermissions=[{**ports, **_permission(source)}]
+            )
+        except AwsRefused as error:
+            if code(error) != "InvalidPermission.Duplicate":
+                raise
+
+    for source in sources:
+        make_once(partial(let_in, source), lambda: None, clients.pace)
 
 
 def delete_groups(clients: Clients, tags: Tags) -> Iterator[str]:
@@ -166,17 +183,6 @@ def _may_let_in(rule: IpPermissionOutputTypeDef, source: str) -> bool:
     open_to += [each["CidrIpv6"] for each in rule.get("Ipv6Ranges", [])]
     networks = [ipaddress.ip_network(cidr, strict=False) for cidr in open_to]
     return any(ours.version == network.version and ours.overlaps(network) for network in networks)
-
-
-def _open_port(clients: Clients, group: str, sources: Sequence[str], port: int) -> None:
-    ports: IpPermissionTypeDef = {"IpProtocol": "tcp", "FromPort": port, "ToPort": port}
-    try:
-        clients.once.authorize_security_group_ingress(
-            GroupId=group, IpPermissions=[{**ports, **_permission(source)} for source in sources]
-        )
-    except AwsRefused as error:
-        if code(error) != "InvalidPermission.Duplicate":
-            raise
 
 
 def _permission(source: str) -> IpPermissionTypeDef:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amiforge.bake.step import Step
-from amiforge.bake.steps.access import CreateGroup, ImportKey
+from amiforge.bake.steps.access import CheckWay, CreateGroup, ImportKey
 from amiforge.bake.steps.builder import Connect, Disarm, LaunchBuilder, Stop, TerminateBuilder
 from amiforge.bake.steps.image import MakeImage, RequireImdsv2, WaitForImage
 from amiforge.bake.steps.provision import Clean, Provision, Validate
@@ -15,6 +15,7 @@ __all__ = ["STEPS", "MakeImage"]
 STEPS: tuple[Step, ...] = (
     ResolveSource(),
     ChooseSubnets(),
+    CheckWay(),
     ImportKey(),
     CreateGroup(),
     LaunchBuilder(),

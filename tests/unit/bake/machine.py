@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from amiforge.bake.run import Login, Means
+from amiforge.bake.login import Login
+from amiforge.bake.run import Means
 from amiforge.engine.apply import Report
 from amiforge.engine.events import Listener
 from amiforge.errors import AuthRefused
