@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from amiforge.ec2.key_pair import KeyPair, find_key, import_key
-from amiforge.ec2.make import make_once
+from amiforge.ec2.make import make_once, resend
 from amiforge.ec2.network import create_group, find_group
 from amiforge.ec2.poll import Pace
 from amiforge.ec2.refusal import refused
 from amiforge.ec2.tags import Tags
 from amiforge.errors import AwsRefused
-from tests.unit.ec2.cloud import LOST, Cloud
+from tests.unit.ec2.cloud import LOST, Cloud, impatient
 
 TAGS = Tags("run-1", "2099-01-01T00:00:00Z", {"team": "ml"})
 PACE = Pace(sleep=lambda _: None)
@@ -50,6 +52,35 @@ def test_a_name_that_somebody_else_took_is_not_ours(cloud: Cloud) -> None:
     with pytest.raises(AwsRefused) as caught:
         import_key(cloud.clients, TAGS, "builder", KeyPair.new("me"))
     assert caught.value.lines["code"] == "InvalidKeyPair.Duplicate"
+    assert cloud.calls.count("ImportKeyPair") == 2
+    assert 120 <= cloud.clients.pace.clock() < 150
+
+
+@pytest.mark.parametrize("looks", [1, 5])
+def test_what_we_made_ourselves_is_found_though_it_is_not_known_everywhere_yet(looks: int) -> None:
+    found = iter([None] * looks + ["ours"])
+
+    def send() -> str:
+        raise refused("ImportKeyPair", "InvalidKeyPair.Duplicate", "the name is taken")
+
+    assert make_once(send, lambda: next(found), impatient()) == "ours"
+
+
+@pytest.mark.parametrize(
+    ("code", "seconds"),
+    [("RequestLimitExceeded", 50), ("ReadTimeoutError", 50), ("InvalidGroup.NotFound", 120), ("VcpuLimitExceeded", 0)],
+)
+def test_a_call_with_a_token_is_repeated_for_as_long_as_its_trouble_may_last(code: str, seconds: float) -> None:
+    pace = impatient()
+    said: list[str] = []
+
+    def send() -> str:
+        raise refused("RunInstances", code, "not now")
+
+    with pytest.raises(AwsRefused, match="not now"):
+        resend(send, replace(pace, on_wait=lambda what, _, detail: said.append(f"{what}: {detail}")), "an answer", 50)
+    assert seconds <= pace.clock() <= seconds + 20
+    assert set(said) <= {"an answer: RunInstances: not now"}
 
 
 def test_a_trouble_that_does_not_pass_is_told_in_the_end() -> None:
