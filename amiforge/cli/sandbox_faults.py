@@ -234,11 +234,13 @@ def _endpoint() -> Endpoint:
     return endpoint
 
 
-def _row(fault: dict[str, Any]) -> tuple[str, str, str]:
-    left = "until cleared" if fault["times"] is None else f"{fault['times']} more"
-    name = fault.pop("harm", None) or fault["kind"]
+def _row(row: dict[str, Any]) -> tuple[str, str, str]:
+    from amiforge.sandbox.faults import parse
+
+    left = "until cleared" if row["times"] is None else f"{row['times']} more"
+    fault = parse(json.dumps(row)).model_dump(exclude_defaults=True)
+    name = fault.pop("harm", None) or row["kind"]
     if name == "call":
-        name = "lost" if fault["lost"] else "error"
-    usual = (None, "", "*", False, 0)
-    details = [f"{key}={value}" for key, value in fault.items() if key not in ("kind", "times") and value not in usual]
-    return str(name), " ".join(details), left
+        name = "lost" if row["lost"] else "error"
+    details = " ".join(f"{key}={value}" for key, value in fault.items() if key not in ("kind", "times", "lost"))
+    return name, details, left

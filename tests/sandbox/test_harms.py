@@ -71,12 +71,15 @@ def test_a_read_only_disk_can_be_read(cloud: Cloud, target: str) -> None:
     until(lambda: cloud.try_ssh(target, write).returncode == 0)
 
 
-def test_package_managers_wait_for_a_lock_that_is_held(cloud: Cloud, target: str) -> None:
+def test_somebody_else_holds_the_locks_of_the_package_managers(cloud: Cloud, target: str) -> None:
     order(cloud, "lock", target)
-    erase = "timeout 2 sudo rpm --erase no-such-package; echo $?"
-    until(lambda: cloud.ssh(target, erase) == "124")
+    configure = "sudo dpkg --configure --pending"
+    lock = 'sudo python3 -c \'import fcntl; fcntl.lockf(open("/var/lib/rpm/.rpm.lock", "a"), fcntl.LOCK_EX | 4)\''
+    until(lambda: fails(cloud, target, configure, "locked by another process"))
+    assert fails(cloud, target, lock, "temporarily unavailable")
     orders.clear(cloud.endpoint)
-    until(lambda: cloud.ssh(target, erase) == "1")
+    until(lambda: cloud.try_ssh(target, lock).returncode == 0)
+    cloud.ssh(target, configure)
 
 
 def test_a_silent_link_says_nothing_and_what_runs_goes_on(cloud: Cloud, target: str) -> None:

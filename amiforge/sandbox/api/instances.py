@@ -91,7 +91,8 @@ class Instances(Images):
 
     def _place(self, demand: Demand) -> tuple[Demand, str | None]:
         """Find the capacity reservation that a launch goes into, if any; it fixes zone and market."""
-        found = reservation_for(demand, *self._wanted, self.reserved.values())
+        (target, open_to_any), self._wanted = self._wanted, ("", True)
+        found = reservation_for(demand, target, open_to_any, self.reserved.values())
         if not found:
             return demand, None
         market = BLOCK if found.reservation_type == BLOCK else "capacity-reservation"

@@ -222,6 +222,7 @@ class Life:
             self.machine.reboot()
 
     def _terminate(self, reason: str, error: str = "") -> None:
+        self._hurry.set()
         self.machine.kill()
         self._account.faults.late("shutting-down").wait(self._over)
         self.machine.remove()
