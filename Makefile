@@ -15,12 +15,13 @@ test bench: PROGRAMS += sshd:openssh-server sudo:sudo git:git busybox:busybox pa
 PACKAGES = $(foreach pair,$(PROGRAMS),$(if $(shell command -v $(word 1,$(subst :, ,$(pair))) 2>/dev/null),,$(word 2,$(subst :, ,$(pair)))))
 ROOT_WITH_APT = $(and $(filter 0,$(shell id -u)),$(shell command -v apt-get 2>/dev/null))
 
-.PHONY: help venv programs demo test test-lowest check format bench docs clean ami $(AMIS)
+.PHONY: help venv programs demo test deaths test-lowest check format bench docs clean ami $(AMIS)
 
 help:
 	@echo 'make demo         bake eks_gpu in the sandbox on this machine (as root)'
 	@echo 'make test         run the tests; those that boot machines too when root'
 	@echo 'make test-lowest  run the unit tests with the lowest versions we allow'
+	@echo 'make deaths       kill a bake hundreds of times, and look at what is left'
 	@echo 'make check        lint, format, types, import layers, documentation'
 	@echo 'make bench        compare with pyinfra, Ansible and Packer (as root)'
 	@echo 'make docs         build the documentation into site/'
@@ -56,6 +57,10 @@ demo: venv programs
 # Two of the workers boot machines, and mostly wait for them.
 test: venv programs
 	$(BIN)/pytest -n 3 --dist loadscope
+
+# Every boundary of the journal and random times in between; what is printed are deaths, boundaries and leaks.
+deaths: venv
+	$(BIN)/python -m tests.deaths
 
 test-lowest: $(VENV)-lowest/.ready
 	$(VENV)-lowest/bin/pytest -n 2 tests/unit

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from types import TracebackType
 from typing import Any, Self
 
 from moto.ec2.models import ec2_backends
 from moto.ssm.models import ssm_backends
+from werkzeug.test import Client
 
 from amiforge.sandbox.api.account import ACCOUNT_ID, Account
 from amiforge.sandbox.api.app import App, bind
@@ -41,7 +44,8 @@ class Ec2:
         records = ImageRecords(folder / "records")
         self.account = Account(PretendMachines(folder), records, FakeAddresses(), (SOURCE,))
         self.app = App(self.account, {})
-        self._server = bind(self.app)
+        self._busy, self._lock = 0, Lock()
+        self._server = bind(self._counted)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -61,6 +65,22 @@ class Ec2:
     def settings(self) -> AwsSettings:
         return AwsSettings(region=REGION, endpoint_url=self.url)
 
+    def _counted(self, environ: dict[str, Any], start_response: Any) -> Any:
+        with self._lock:
+            self._busy += 1
+        try:
+            return self.app(environ, start_response)
+        finally:
+            with self._lock:
+                self._busy -= 1
+
+    def quiet(self) -> None:
+        """Wait until every call that has reached us is carried out."""
+        calm = 0
+        while calm < 3:
+            time.sleep(0.005)
+            calm = 0 if self._busy else calm + 1
+
     def order(self, fault: Fault) -> None:
         self.account.faults.order(fault)
 
@@ -68,6 +88,27 @@ class Ec2:
         """Name everything there is, tagged or not, but the source image and what an account has from its beginning."""
         with self.account.lock:
             return sorted(_there(ec2_backends[ACCOUNT_ID][region]))
+
+    def made(self) -> dict[str, int]:
+        """Give how many instances of each role there ever were, and how many images."""
+        with self.account.lock:
+            ec2: Any = ec2_backends[ACCOUNT_ID][REGION]
+            tags = [{tag["key"]: tag["value"] for tag in one.get_tags()} for one in ec2.all_instances()]
+        made = Counter(each.get("amiforge:role", "untagged") for each in tags)
+        calls = [call for call in self.app.traffic.calls if call.operation == "CreateImage"]
+        made["image"] = sum(call.outcome in {"ok", "lost"} for call in calls)
+        return dict(made)
+
+
+def warm(folder: Path) -> None:
+    """Have the endpoint answer once, without serving it, so that what is made at the first call is made."""
+    account = Account(PretendMachines(folder), ImageRecords(folder / "records"), FakeAddresses(), (SOURCE,))
+    client = Client(App(account, {}))
+    signed = {"Authorization": f"AWS4-HMAC-SHA256 Credential=x/20250101/{REGION}/ec2/aws4_request, SignedHeaders=host"}
+    launch = f"RunInstances&ImageId={SOURCE.id}&InstanceType=m6i.large&MinCount=1&MaxCount=1&DryRun=true"
+    for call in ("DescribeImages", "DescribeSubnets", "DescribeInstances", "DescribeKeyPairs", launch):
+        kind = "application/x-www-form-urlencoded"
+        client.post("/", data=f"Action={call}&Version=2016-11-15", headers=signed, content_type=kind)
 
 
 def _there(ec2: Any) -> Iterator[str]:
