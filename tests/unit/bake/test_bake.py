@@ -6,13 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from moto import mock_aws
 
-from amiforge.bake import bake, opening
+from amiforge.bake import bake
 from amiforge.bake.journal import read
 from amiforge.bake.manifest import Manifest
-from amiforge.ec2.builder import Builder
-from amiforge.ec2.session import Call, Clients, OnCall
 from amiforge.ec2.source_image import SourceImage
 from amiforge.engine.events import Event
 from amiforge.engine.resource import Resource
@@ -30,50 +27,8 @@ from amiforge.resources import Artifact
 from amiforge.settings import AwsSettings, BakeSettings, EngineSettings
 from amiforge.systems.system import System
 from amiforge.tasks.task import Task
-from tests.unit.bake.machine import Machines
-from tests.unit.ec2.cloud import LOST, SETTINGS, open_cloud
-
-
-class Bench:
-    """A bake of an empty recipe in a fresh EC2."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder = folder
-        self.machines = Machines()
-        self.builder = Builder(instance_types=("m6i.large", "m7i.large"), ingress=("192.0.2.1/32",))
-        self.events: list[Event] = []
-        self.cloud = open_cloud(self._heard)
-        self.faults = self.cloud.faults
-        monkeypatch.setattr(opening, "open_clients", self._open)
-
-    def _heard(self, call: Call) -> None:
-        self._on_call(call)
-
-    def _open(self, _aws: AwsSettings, *, on_call: OnCall) -> Clients:
-        self._on_call = on_call
-        return self.cloud.clients
-
-    def bake(self, **settings: object) -> Manifest:
-        source = SourceImage(name="al2023-ami-*", owner="123456789012")
-        recipe = Recipe(name="empty", description="nothing", source=source, builder=self.builder, tasks=())
-        return bake(
-            recipe,
-            SETTINGS,
-            settings=BakeSettings.model_validate({"runs": str(self.folder), **settings}),
-            listener=self.events.append,
-            means=self.machines.means(),
-        )
-
-    @property
-    def run_folder(self) -> Path:
-        return max(self.folder.glob("2*"), key=lambda folder: folder.stat().st_ctime_ns)
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-    with mock_aws():
-        yield Bench(tmp_path / "runs", monkeypatch)
+from tests.unit.bake.bench import Bench
+from tests.unit.ec2.cloud import LOST, SETTINGS
 
 
 def test_a_bake_leaves_one_verified_image_and_nothing_else(bench: Bench) -> None:

@@ -1,25 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from moto import mock_aws
 
 from amiforge.bake.verify_image import verify_image
 from amiforge.engine.events import StepFinished
 from amiforge.errors import SourceImageNotFound
 from amiforge.recipes.recipe import Recipe
 from amiforge.settings import BakeSettings
-from tests.unit.bake.test_bake import Bench
+from tests.unit.bake.bench import Bench
 from tests.unit.ec2.cloud import SETTINGS
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-    with mock_aws():
-        yield Bench(tmp_path / "runs", monkeypatch)
 
 
 def verify(bench: Bench, ami: str) -> None:

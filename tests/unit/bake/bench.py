@@ -1,0 +1,80 @@
+"""A bake of an empty recipe in a fresh EC2 in memory, with machines that only answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto.ec2.models import ec2_backends
+
+from amiforge.bake import bake, find_run, opening, resume
+from amiforge.bake.manifest import Manifest
+from amiforge.ec2.builder import Builder
+from amiforge.ec2.session import Call, Clients, OnCall, OnSecret
+from amiforge.ec2.source_image import SourceImage
+from amiforge.engine.events import Event
+from amiforge.recipes.recipe import Recipe
+from amiforge.settings import AwsSettings, BakeSettings
+from tests.unit.bake.machine import Machines
+from tests.unit.ec2.cloud import REGION, SETTINGS, open_cloud
+
+
+class Bench:
+    """A bake of an empty recipe in a fresh EC2."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.machines = Machines()
+        self.builder = Builder(instance_types=("m6i.large", "m7i.large"), ingress=("192.0.2.1/32",))
+        self.events: list[Event] = []
+        #: states that the next images to be made are in, and stay in.
+        self.fates: list[str] = []
+        self.cloud = open_cloud(self._heard)
+        self.faults = self.cloud.faults
+        monkeypatch.setattr(opening, "open_clients", self._open)
+
+    def _heard(self, call: Call) -> None:
+        self._on_call(call)
+        if (call.operation, call.phase) == ("CreateImage", "answered") and self.fates:
+            self.set_image(call.about["ImageId"][0], self.fates.pop(0))
+
+    def set_image(self, image: str, state: str) -> None:
+        ec2_backends["123456789012"][REGION].amis[image].state = state
+
+    def _open(self, _aws: AwsSettings, *, on_call: OnCall, on_secret: OnSecret) -> Clients:
+        self._on_call = on_call
+        return self.cloud.clients
+
+    @contextmanager
+    def another(self) -> Iterator[None]:
+        """Let a second process begin while one bakes."""
+        on_call = self._on_call
+        try:
+            yield
+        finally:
+            self._on_call = on_call
+
+    @property
+    def recipe(self) -> Recipe:
+        source = SourceImage(name="al2023-ami-*", owner="123456789012")
+        return Recipe(name="empty", description="nothing", source=source, builder=self.builder, tasks=())
+
+    def bake(self, **settings: object) -> Manifest:
+        return bake(self.recipe, SETTINGS, **self._with(settings))
+
+    def resume(self, **settings: object) -> Manifest:
+        return resume(find_run(self.folder), self.recipe, SETTINGS, **self._with(settings))
+
+    def _with(self, settings: dict[str, object]) -> Any:
+        return {
+            "settings": BakeSettings.model_validate({"runs": str(self.folder), **settings}),
+            "listener": self.events.append,
+            "means": self.machines.means(),
+        }
+
+    @property
+    def run_folder(self) -> Path:
+        return max(self.folder.glob("2*"), key=lambda folder: folder.stat().st_ctime_ns)
