@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -128,11 +129,15 @@ def leftover_volumes(clients: Clients, tags: Tags) -> Iterator[str]:
 
 
 def console(clients: Clients, instance_id: str) -> str:
-    """Give the end of what an instance printed on its console; empty when EC2 has nothing yet or does not say."""
-    try:
-        return clients.ec2.get_console_output(InstanceId=instance_id).get("Output", "")[-2000:]
-    except AwsRefused:
-        return ""
+    """Give the end of what an instance printed on its console; empty when EC2 has nothing yet or does not say.
+
+    What it printed just now is known of Nitro types only; of others, what it printed at its boot. Source:
+    GetConsoleOutput, EC2 API reference, parameter Latest.
+    """
+    for latest in (True, False):
+        with suppress(AwsRefused):
+            return clients.once.get_console_output(InstanceId=instance_id, Latest=latest).get("Output", "")[-2000:]
+    return ""
 
 
 def console_tail(clients: Clients, instance_id: str) -> str:
