@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from amiforge.ec2.refusal import kind
 from amiforge.ec2.session import Call
-from amiforge.errors import AwsRefused, ConfigError
+from amiforge.errors import AwsRefused, ConfigError, NoSpace
+from amiforge.redaction import Redaction
 
 #: Version of the lines' shape; the first line of a journal bears it.
 SCHEMA = 2
 NAME = "journal.jsonl"
+#: Calls after which what was made is not to be seen any more. Terminated instances still are.
+_REMOVING = {"DeregisterImage"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +48,10 @@ class Journal:
     call that may change something), `undone` (a step's traces are gone), `ended` (the last one, with an `outcome`).
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, redaction: Redaction) -> None:
         self.path = path
         self.step = ""
+        self._redaction = redaction
 
     def begin(self, **about: Any) -> None:
         """Make the file, with a first line that says which run it is of.
@@ -78,26 +83,40 @@ class Journal:
         self.write("resumed", **about)
 
     def write(self, kind: str, **about: Any) -> None:
-        """Add a line and wait until it is on disk."""
-        line = json.dumps({"at": round(time.time(), 3), "kind": kind, **about}, default=str) + "\n"
-        file = os.open(self.path, os.O_WRONLY | os.O_APPEND)
+        """Add a line and wait until it is on disk.
+
+        Raises:
+            NoSpace: there is no room for it. Not while everything is being removed: that must happen all the same.
+        """
+        said = self._redaction.data(about)
+        line = json.dumps({"at": round(time.time(), 3), "kind": kind, **said}) + "\n"
         try:
-            os.write(file, line.encode())
-            os.fsync(file)
-        finally:
-            os.close(file)
+            _append(self.path, line.encode())
+        except OSError as error:
+            if not self.giving_up:
+                raise NoSpace(
+                    f"cannot write the journal {self.path}: {error.strerror}",
+                    fix="make room in the folder of bake.runs",
+                ) from None
 
     def call(self, call: Call) -> None:
         """Add a line about a call, within the step that makes it."""
         self.write(call.phase, step=self.step, operation=call.operation, about=call.about)
 
     def made(self, operation: str, name: str, step: str) -> Made:
-        """Tell what a step's calls of an operation made: `made("RunInstances", "InstanceId", "launch builder")`."""
+        """Tell what a step's calls of an operation made: `made("RunInstances", "InstanceId", "launch builder")`.
+
+        What was asked to be removed again is left out, so that nobody waits for it to be seen.
+        """
         found = Made()
         for line in read(self.path):
-            if line.get("operation") != operation or line["step"] != step:
+            if "operation" not in line or line["step"] != step:
                 continue
             about = line["about"]
+            if line["operation"] in _REMOVING:
+                found = replace(found, ids=tuple(each for each in found.ids if each != about.get(name)))
+            if line["operation"] != operation:
+                continue
             match line["kind"]:
                 case "asked":
                     found = Made(found.ids, found.seconds, about.get("ClientToken", ""), open=True)
@@ -144,6 +163,22 @@ def read(path: Path) -> Iterator[Mapping[str, Any]]:
                 fix="use the version of amiforge that began the run, or remove what it left: `amiforge gc`",
             )
         yield entry
+
+
+def _append(path: Path, line: bytes) -> None:
+    """Add a line to a file and wait until it is on disk; a line that is there in part is taken back."""
+    file = os.open(path, os.O_WRONLY | os.O_APPEND)
+    try:
+        size = os.fstat(file).st_size
+        try:
+            if os.write(file, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(file)
+        except OSError:
+            os.truncate(file, size)
+            raise
+    finally:
+        os.close(file)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from amiforge.bake.inventory import Inventory
 from amiforge.bake.run import Run
 from amiforge.ec2.resolve import ResolvedImage
-from amiforge.engine.events import CheckFinished, Event, Listener, StepFinished, TaskFinished
+from amiforge.engine.events import CheckFinished, Event, Listener, StepFinished, TaskFinished, silent
 from amiforge.recipes.recipe import Recipe
 
 SCHEMA = 1
@@ -107,9 +107,12 @@ class Notes:
                     self.take(kind(**told))
 
     def __call__(self, event: Event) -> None:
-        """Take note of an event."""
+        """Take note of an event. When nobody can be told any more (a closed terminal), the bake goes on untold."""
         self.take(event)
-        self._listener(event)
+        try:
+            self._listener(event)
+        except OSError:
+            self._listener = silent
 
     def take(self, event: Event) -> None:
         """Take note of an event, which everybody else has heard of."""
@@ -127,7 +130,7 @@ class Notes:
 def manifest(run: Run, notes: Notes, finished: float) -> Manifest:
     """Give the manifest of a run that has come to its end at this time, in seconds since the epoch."""
     done = run.state.provisioned
-    return Manifest(
+    made = Manifest(
         amiforge=version("amiforge"),
         run=run.id,
         region=run.clients.region,
@@ -150,6 +153,7 @@ def manifest(run: Run, notes: Notes, finished: float) -> Manifest:
         finished=_iso(finished),
         seconds=round(finished - run.started, 3),
     )
+    return Manifest.model_validate(run.redaction.data(made.model_dump(mode="json")))
 
 
 def described(recipe: Recipe) -> dict[str, dict[str, Any]]:

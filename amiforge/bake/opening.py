@@ -24,8 +24,10 @@ from amiforge.bake.state import State
 from amiforge.ec2.image import image_name
 from amiforge.ec2.session import Clients, open_clients
 from amiforge.ec2.tags import Tags
+from amiforge.engine.discretion import Discreet
 from amiforge.engine.events import Listener, Waiting
 from amiforge.recipes.recipe import Recipe
+from amiforge.redaction import Redaction, secrets_in
 from amiforge.settings import AwsSettings, BakeSettings, EngineSettings
 
 
@@ -49,10 +51,12 @@ def open_run(  # noqa: PLR0913, PLR0917 - a run is made of all of them
     source = recipe.source
     name = image_name(settings.image_name, recipe=recipe.name, os=source.os, arch=source.architecture, run=run_id)
     folder = Path(settings.runs) / run_id
-    journal = Journal(folder / NAME)
-    clients = open_clients(aws, on_call=journal.call)
-    tags = Tags(run_id, expiry(settings.lifetime), settings.tags)
+    redaction = Redaction(secrets_in(recipe))
+    journal = Journal(folder / NAME, redaction)
+    clients = open_clients(aws, on_call=journal.call, on_secret=redaction.learn)
+    tags = Tags(run_id, expiry(settings.lifetime + settings.capacity_patience), settings.tags)
     with (
+        redaction.masking(),
         claim(_place(recipe, settings, clients), f"an image of {recipe.name} on {source.os}", run_id),
         claim(folder / "claim", f"run {run_id}", run_id),
     ):
@@ -72,13 +76,14 @@ def open_run(  # noqa: PLR0913, PLR0917 - a run is made of all of them
             **_us(),
         )
         with EventLog(folder / "events.jsonl", listener) as log:
+            discreet = Discreet(log, redaction)
             yield Run(
                 id=run_id,
                 recipe=recipe,
                 folder=folder,
-                clients=_heard(clients, settings, log),
+                clients=_heard(clients, settings, discreet),
                 journal=journal,
-                listener=log,
+                listener=discreet,
                 tags=tags,
                 image_name=name,
                 settings=settings,
@@ -86,6 +91,7 @@ def open_run(  # noqa: PLR0913, PLR0917 - a run is made of all of them
                 means=means,
                 state=State(),
                 started=time.time(),
+                redaction=redaction,
             )
 
 
@@ -105,23 +111,26 @@ def reopen_run(  # noqa: PLR0913, PLR0917 - as above
         RunBusy: a living process works on it, or bakes the same image.
         ConfigError: its journal cannot be read or written.
     """
-    journal = Journal(history.folder / NAME)
+    redaction = Redaction(secrets_in(recipe))
+    journal = Journal(history.folder / NAME, redaction)
     place = aws.model_copy(update={"region": history.region})
-    clients = open_clients(place, on_call=journal.call)
+    clients = open_clients(place, on_call=journal.call, on_secret=redaction.learn)
     with (
+        redaction.masking(),
         claim(history.folder / "claim", f"run {history.run}", history.run),
         claim(_place(recipe, settings, clients), f"an image of {recipe.name} on {recipe.source.os}", history.run),
     ):
-        expires = history.expires if history.unanswered else expiry(settings.lifetime)
+        expires = history.expires if history.unanswered else expiry(settings.lifetime + settings.capacity_patience)
         journal.go_on(expires=expires, **_us())
         with EventLog(history.folder / "events.jsonl", listener) as log:
+            discreet = Discreet(log, redaction)
             yield Run(
                 id=history.run,
                 recipe=recipe,
                 folder=history.folder,
-                clients=_heard(clients, settings, log),
+                clients=_heard(clients, settings, discreet),
                 journal=journal,
-                listener=log,
+                listener=discreet,
                 tags=Tags(history.run, expires, history.tags),
                 image_name=history.image_name,
                 settings=settings,
@@ -129,6 +138,7 @@ def reopen_run(  # noqa: PLR0913, PLR0917 - as above
                 means=means,
                 state=State.recall(history.known),
                 started=history.started,
+                redaction=redaction,
             )
 
 

@@ -28,6 +28,7 @@ from amiforge.engine.lockfile import Lockfile
 from amiforge.host.base import Host
 from amiforge.recipes.recipe import Recipe
 from amiforge.recipes.supply import refuse_unproven
+from amiforge.redaction import Redaction
 from amiforge.settings import BakeSettings, EngineSettings
 from amiforge.shell import Secret
 from amiforge.systems.trust import Trust
@@ -106,6 +107,7 @@ class Run:
     means: Means
     state: State
     started: float
+    redaction: Redaction
     #: ssh command that reaches an instance of the run at this moment; empty when none can be logged in to.
     login: str = ""
     #: command that goes on with the recipe's tasks there.
@@ -148,10 +150,11 @@ class Run:
 
     def _key(self, name: str) -> KeyPair:
         path, comment = self.folder / f"{name}.key", f"amiforge-{self.id}-{name}"
-        if path.exists():
-            return KeyPair.of(Secret(path.read_text()), comment)
-        key = KeyPair.new(comment)
-        write_private(path, key.private)
+        found = path.exists()
+        key = KeyPair.of(Secret(path.read_text()), comment) if found else KeyPair.new(comment)
+        self.redaction.learn(key.private)
+        if not found:
+            write_private(path, key.private)
         return key
 
     def log_in(self, instance: Instance, key: KeyPair, host_key: KeyPair, role: str) -> Login:

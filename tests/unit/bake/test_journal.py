@@ -10,10 +10,11 @@ import pytest
 from amiforge.bake.journal import Journal, Made, read
 from amiforge.ec2.session import Call
 from amiforge.errors import ConfigError
+from amiforge.redaction import Redaction
 
 
 def begun(folder: Path) -> Journal:
-    journal = Journal(folder / "journal.jsonl")
+    journal = Journal(folder / "journal.jsonl", Redaction())
     journal.begin(run="r")
     return journal
 
