@@ -114,16 +114,23 @@ def renewing(connect: Callable[[], Host], seconds: float, tell: Tell) -> Iterato
 
 
 def _renew_until(over: threading.Event, connect: Callable[[], Host], seconds: float, tell: Tell) -> None:
-    host, last, pause = connect(), time.monotonic(), seconds / 4
+    host: Host | None = None
+    last, pause = time.monotonic(), seconds / 4
     while not over.wait(pause):
         try:
+            host = host or connect()
             host.connect()
             renew(host, seconds)
             last, pause = time.monotonic(), seconds / 4
         except Exception as error:  # noqa: BLE001 - nobody renews any more when this thread ends
-            host.close()
-            host, pause = connect(), seconds / 16
+            _close(host)
+            host, pause = None, seconds / 16
             reason = error.message if isinstance(error, AmiforgeError) else f"{type(error).__name__}: {error}"
             left = max(0.0, last + seconds - time.monotonic())
             tell(f"the builder powers itself off in {left:.0f} s unless its dead-man switch is renewed: {reason}")
-    host.close()
+    _close(host)
+
+
+def _close(host: Host | None) -> None:
+    if host is not None:
+        host.close()

@@ -36,8 +36,10 @@ def park(run: Run, waits: Parked) -> None:
 
 def keep(run: Run) -> None:
     """Leave the builder of a failed bake to people, for as long as a bake may take."""
-    with suppress(AmiforgeError):
-        renew(run.host, run.settings.lifetime)
+    # While it is being wiped, a power-off means that it is proven clean, and nothing else may cause one.
+    if not run.state.cleaning:
+        with suppress(AmiforgeError):
+            renew(run.host, run.settings.lifetime)
     _prolong(run)
     run.journal.write("ended", outcome="kept")
 

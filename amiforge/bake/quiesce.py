@@ -16,7 +16,7 @@ OnWait = Callable[[float, str], None]
 # which ends after 15 letters. `unattended-upgrade-shutdown` waits for signals from boot on and does nothing until then.
 _BUSY = r"""
 if command -v cloud-init >/dev/null 2>&1; then
-  case $(cloud-init status 2>/dev/null) in *'status: running'*|*'status: not run'*) echo 'cloud-init runs' ;; esac
+  case $(cloud-init status 2>/dev/null) in *'status: running'*) echo 'cloud-init runs' ;; esac
 fi
 for process in /proc/[0-9]*; do
   read -r name <"$process/comm" || continue

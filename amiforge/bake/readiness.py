@@ -10,10 +10,12 @@ from amiforge.host.base import Host
 from amiforge.systems.facts import DEFAULT_KERNEL
 
 # `cloud-init status --wait` ends with 0, 1 (error) or, since 23.4, 2 (recoverable error). `is-system-running --wait`
-# is missing in Amazon Linux 2's systemd, hence the loop.
+# is missing in Amazon Linux 2's systemd, hence the loop. On a builder that was cleaned cloud-init would wait for ever:
+# its links in /run lead to records that are gone.
 _CONDITION = r"""
 say() { printf '%s\t%s\n' "$1" "$2"; }
-if command -v cloud-init >/dev/null 2>&1; then
+cleaned() { [ -L /run/cloud-init/$1.json ] && [ ! -e /run/cloud-init/$1.json ]; }
+if command -v cloud-init >/dev/null 2>&1 && ! { cleaned status && cleaned result; }; then
   cloud-init status --wait >/dev/null 2>&1
   say cloud-init $?
   cloud-init status --long 2>/dev/null | while IFS= read -r line; do say detail "$line"; done
@@ -80,8 +82,9 @@ done </etc/fstab
 class Condition:
     """A booted instance: how its boot ended, and what tells it from every other one.
 
-    `cloud_init` is 0, 2 (it recovered from errors) or None (there is none); `failed` names units that failed;
-    `host_keys` are the public keys' base64 parts, `authorized` the lines of all authorized_keys files.
+    `cloud_init` is 0, 2 (it recovered from errors) or None (there is none, or its records were wiped); `failed` names
+    units that failed; `host_keys` are the public keys' base64 parts, `authorized` the lines of all authorized_keys
+    files.
     """
 
     cloud_init: int | None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 
 from amiforge.bake.dead_man import disarm, renewing
+from amiforge.bake.login import Login
 from amiforge.bake.reach import reach
 from amiforge.bake.run import Run
 from amiforge.bake.step import Step
@@ -66,7 +68,7 @@ def _usable(run: Run, found: Instance) -> Instance | None:
 def _sealed(run: Run, found: Instance) -> Instance | None:
     """Give a builder whose wipe had begun: off by itself, which is the proof that it is clean, or still open to us."""
     if run.state.sealed == found.id:
-        return stop(run.clients, found.id, run.settings.stop_deadline)
+        return stop(run.clients, found.id, run.settings.stop_deadline, force_after=run.settings.stop_force_after)
     if found.state == "running" and _lets_us_in(run, found):
         return found
     off = off_by_itself(run, found)
@@ -106,9 +108,12 @@ class Connect(Step):
         """Connect; keeps the one connection for all that follows."""
         key, host_key = run.keys(_ROLE)
         login = run.log_in(run.builder, key, host_key, _ROLE)
+        if being_wiped(run):
+            # Whatever else we did there could be on the image; and it may power itself off at any moment.
+            run.host = run.means.connect(login)
+            return run.host.address
         run.host, condition = reach(run, login, run.builder.id)
-        login_again = partial(run.means.connect, login)
-        run.watch.enter_context(renewing(login_again, run.settings.dead_man, partial(_tell, run)))
+        run.watch.enter_context(looking_after(run, login))
         if run.state.condition is None:  # later steps compare with what was so before anything was done
             run.note(condition=condition)
         return f"{run.host.address}, {condition}"
@@ -121,8 +126,13 @@ class Connect(Step):
         return iter(())
 
 
-def _tell(run: Run, sentence: str) -> None:
-    run.listener(Waiting(what="the dead-man switch", seconds=0, detail=sentence))
+def looking_after(run: Run, login: Login) -> AbstractContextManager[None]:
+    """Give the context in which an instance's dead-man switch is renewed."""
+
+    def tell(sentence: str) -> None:
+        run.listener(Waiting(what="the dead-man switch", seconds=0, detail=sentence))
+
+    return renewing(partial(run.means.connect, login), run.settings.dead_man, tell)
 
 
 class Disarm(Step):
@@ -131,8 +141,8 @@ class Disarm(Step):
     title = "disarm"
 
     def find(self, run: Run) -> bool:
-        """It holds for the builder it was done to."""
-        return sealed(run) or run.state.disarmed == run.builder.id
+        """It holds from before the wipe to its end; until then, whoever goes on with the run arms the switch again."""
+        return sealed(run) or being_wiped(run)
 
     def do(self, run: Run) -> str:
         """Change what a shutdown does."""
@@ -154,7 +164,11 @@ class Stop(Step):
 
     def do(self, run: Run) -> str:
         """Stop it and wait."""
-        run.note(builder=stop(run.clients, run.builder.id, run.settings.stop_deadline))
+        run.note(
+            builder=stop(
+                run.clients, run.builder.id, run.settings.stop_deadline, force_after=run.settings.stop_force_after
+            )
+        )
         return run.builder.id
 
 
@@ -169,6 +183,11 @@ class TerminateBuilder(Step):
             return ", ".join(terminate(run.clients, run.tags, _ROLE))
         except AwsRefused as error:
             return f"put off: {error.message}"
+
+
+def being_wiped(run: Run) -> bool:
+    """Tell whether the wipe of the builder has begun, and is not known to have failed."""
+    return run.state.cleaning == run.builder.id
 
 
 def sealed(run: Run) -> bool:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from amiforge.bake.clean import seal
 from amiforge.bake.inventory import inventory
+from amiforge.bake.quiesce import quiesce
 from amiforge.bake.readiness import refuse_unfit
 from amiforge.bake.run import Run
 from amiforge.bake.state import Provisioned
 from amiforge.bake.step import Step
-from amiforge.bake.steps.builder import off_by_itself, sealed
+from amiforge.bake.steps.builder import being_wiped, off_by_itself, sealed
 from amiforge.engine.events import Waiting
-from amiforge.errors import HostError
+from amiforge.errors import HostError, RebootError, TaskError
+from amiforge.redaction import secrets_in
 
 _CLEAN_TIMEOUT = 900.0
 
@@ -39,11 +41,16 @@ class Validate(Step):
     title = "validate"
 
     def find(self, run: Run) -> bool:
-        """It is asked again as long as somebody can log in."""
-        return sealed(run)
+        """It is asked again until the wipe begins."""
+        return sealed(run) or being_wiped(run)
 
     def do(self, run: Run) -> str:
-        """Ask the builder."""
+        """Let the builder come to rest, and ask it."""
+
+        def tell(seconds: float, what: str) -> None:
+            run.listener(Waiting(what="the builder to come to rest", seconds=seconds, detail=what))
+
+        quiesce(run.host, run.settings.quiesce_deadline, tell)
         refuse_unfit(run.host, run.settings.reach_deadline, run.condition)
         found = inventory(run.host, run.engine.query_timeout)
         run.note(inventory=found)
@@ -67,7 +74,12 @@ class Clean(Step):
             run.listener(Waiting(what="the wipe", seconds=0, detail=line))
 
         try:
-            said = f"{seal(run.host, run.id, _CLEAN_TIMEOUT, tell)} things removed"
+            secrets = tuple(secrets_in(run.recipe))
+            said = f"{seal(run.host, run.id, _CLEAN_TIMEOUT, tell, secrets=secrets)} things removed"
+        except (TaskError, RebootError):
+            # It is open again, and a power-off from here on proves nothing.
+            run.note(cleaning="")
+            raise
         except HostError:
             if not off_by_itself(run, run.builder):
                 raise

@@ -8,6 +8,7 @@ from amiforge.bake.identity import check_identity
 from amiforge.bake.reach import reach
 from amiforge.bake.run import Run
 from amiforge.bake.step import Step
+from amiforge.bake.steps.builder import looking_after
 from amiforge.bake.steps.instance import end_all, start, survivor
 from amiforge.ec2.image import keep
 from amiforge.ec2.instances import Instance, terminate, wait_running
@@ -53,8 +54,9 @@ class Verify(Step):
         login = run.log_in(instance, key, host_key, _ROLE)
         host, condition = reach(run, login, instance.id)
         try:
-            check_identity(run, login, condition)
-            run.means.verify(host, run.recipe, run.listener)
+            with looking_after(run, login):
+                check_identity(run, login, condition)
+                run.means.verify(host, run.recipe, run.listener)
         finally:
             host.close()
 
