@@ -25,6 +25,10 @@ _READ_ONLY_FIX = "see `dmesg` and `findmnt` on the host: after an error on its d
 
 _LOCK_FIX = "see on the host what the holder does and let it end, or raise engine.lock_wait"
 
+#: Exit status of a command that was killed by force.
+KILLED = 137
+_KILLED_FIX = "it was killed from outside, perhaps for want of memory: see `journalctl -k` on the host; apply again"
+
 _FIXES = (
     (re.compile(r"No match for argument|Unable to find a match|Unable to locate package"), "check name and version"),
     (re.compile(r"Could not resolve host|Temporary failure in name resolution|Couldn't resolve host"), "check DNS"),
@@ -55,5 +59,7 @@ def explain(change: Change, status: int, output: str) -> TaskError:
         line = next(line.strip() for line in output.splitlines() if no_space.group() in line)
         fix = _READ_ONLY_FIX if no_space["read_only"] else _ROOM_FIX
         return NoSpace(f"{change.summary}: {line}", fix=fix, **lines)
-    fix = next((advice for pattern, advice in _FIXES if pattern.search(output)), "")
+    fix = next(
+        (advice for pattern, advice in _FIXES if pattern.search(output)), _KILLED_FIX if status == KILLED else ""
+    )
     return CommandFailed(f"{change.summary} failed with exit status {status}", fix=fix, **lines)

@@ -6,6 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from amiforge.engine.failure import KILLED
 from amiforge.engine.locks import wait_for
 from amiforge.engine.resource import Change
 from amiforge.shell import PRELUDE, script
@@ -15,6 +16,9 @@ JOBS = "/run/amiforge/jobs"
 
 #: What a failed job's standard error says when there was no room for all of its log.
 LOG_CUT_OFF = f"No space left on device: the log of the job, in {JOBS}, breaks off"
+
+#: What it says when the host is shutting down, which kills jobs before it cuts the link.
+LEAVING = "the host is shutting down"
 
 # Starting is idempotent: a job's folder gets its name when everything is in it, and whoever finds it there starts the
 # runner, of which only the first makes `begun`. So a start that broke off anywhere is finished by the next one. The
@@ -69,7 +73,10 @@ until [ -n "$status" ]; do
   [ "$size" -le "$offset" ] || tail -c "+$((offset + 1))" -- "$job/log" | head -c "$((size - offset))"
   offset=$size
 done
-[ "$status" = 0 ] || {{ echo >"$job/room"; }} 2>/dev/null || echo "{LOG_CUT_OFF}" >&2
+if [ "$status" != 0 ]; then
+  {{ echo >"$job/room"; }} 2>/dev/null || echo "{LOG_CUT_OFF}" >&2
+  [ "$(systemctl is-system-running 2>/dev/null)" != stopping ] || echo "{LEAVING}" >&2
+fi
 echo "job status $status" >&2
 """
 
@@ -95,8 +102,6 @@ done
 """
 
 _FORGET = rf'rm -rf -- "{JOBS}/$1"'
-
-_KILLED = 137
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,5 +140,5 @@ def read_status(stderr: bytes) -> int | None:
     """Give the exit status that `follow` reported: 137 for a job that was killed, None when it reported none."""
     for line in reversed(stderr.decode("utf-8", "replace").splitlines()):
         if reported := re.fullmatch(r"job status (killed|[0-9]{1,3})", line.strip()):
-            return _KILLED if reported[1] == "killed" else int(reported[1])
+            return KILLED if reported[1] == "killed" else int(reported[1])
     return None

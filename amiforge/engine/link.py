@@ -12,7 +12,7 @@ from typing import Self
 
 from amiforge.engine.events import JobOutput, LinkLost, Listener, RebootFinished, RebootStarted
 from amiforge.engine.failure import explain, last_lines
-from amiforge.engine.job import FORGET_ENDED, LOG_CUT_OFF, Job, read_status
+from amiforge.engine.job import FORGET_ENDED, LEAVING, LOG_CUT_OFF, Job, read_status
 from amiforge.engine.lockfile import recorded
 from amiforge.engine.plan import Item
 from amiforge.engine.tenure import take
@@ -24,6 +24,7 @@ from amiforge.errors import (
     NotComingBack,
     NotGoingDown,
     RebootError,
+    SudoRefused,
     UnexpectedReboot,
     Unreachable,
 )
@@ -32,7 +33,7 @@ from amiforge.settings import EngineSettings
 from amiforge.systems.facts import parse
 from amiforge.systems.system import System
 
-_LOST = (ConnectionLost, Unreachable, AuthRefused)
+_LOST = (ConnectionLost, Unreachable, AuthRefused, SudoRefused)
 
 # The reboot is the service manager's work and outlives this shell, so the answer gets out before the host goes.
 _REBOOT = """
@@ -119,6 +120,8 @@ class Link:
             status, said = read_status(output.stderr), output.stderr.decode("utf-8", "replace")
             if status is None:
                 raise explain(job.change, output.status, said)
+            if LEAVING in said:
+                self.reconnect(ConnectionLost(f"{self.host.address} is shutting down"), leaving=True)
             return status, LOG_CUT_OFF if LOG_CUT_OFF in said else ""
 
     def reboot(self, reason: str) -> None:
@@ -179,8 +182,8 @@ class Link:
         time.sleep(_STEADY)
         self.host.run(":")
 
-    def reconnect(self, lost: ConnectionLost) -> None:
-        """Open a link again that died.
+    def reconnect(self, lost: ConnectionLost, *, leaving: bool = False) -> None:
+        """Open a link again that died, or one to a host that is leaving, once it is back.
 
         Raises:
             HostError: it does not open again in time.
@@ -190,13 +193,16 @@ class Link:
         before, deadline = self.system.boot_id, time.monotonic() + self.settings.link_wait
         while True:
             self._drop()
+            last: HostError = lost
             try:
                 self.host.connect()
                 self._hold()
-                break
+                if not leaving or self.system.boot_id != before:
+                    break
             except _LOST as error:
-                if time.monotonic() > deadline:
-                    raise error.add(since=lost.message) from lost
+                last = error
+            if time.monotonic() > deadline:
+                raise last.add(since=lost.message) from lost
             time.sleep(_PAUSE)
         if self.system.boot_id != before:
             raise UnexpectedReboot(

@@ -84,6 +84,7 @@ class Dnf(Rpm):
     outdated_query: str = 'dnf -qy check-update -- "$@" 2>&1\n'
     updates_query: str = _UPDATES_QUERY
     holds_query: str = holds_query(f"{_VERSIONLOCK} list")
+    finish: str = "dnf -y remove --duplicates"
 
     def install(self, packages: Sequence[PackageVersion], *, weak: bool = True) -> Command:
         """Install; dnf takes an exact version for a downgrade too."""

@@ -36,6 +36,9 @@ _UPDATE = re.compile(
 )
 _UPDATES_AVAILABLE = 100
 
+#: What is installed beside its older versions on purpose: kernels, modules for them, and signing keys.
+_MANY_VERSIONS = ("kernel", "kmod-", "gpg-pubkey")
+
 #: Amazon Linux gives its own repositories priority 10; those that say nothing have 99.
 _FIRST = "1"
 
@@ -52,6 +55,7 @@ class Rpm:
     outdated_query: str
     updates_query: str
     holds_query: str
+    finish: str
     installed_query: str = INSTALLED
 
     def read_installed(self, printed: str, names: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
@@ -69,7 +73,21 @@ class Rpm:
         unheard = [name for name in names if not found[name] and name not in missing]
         if unheard:
             raise FactUnreadable(f"rpm says nothing of {', '.join(unheard)}", stdout=printed[-500:])
+        for name in names:
+            self._refuse_twins(name, found[name])
         return {name: tuple(found[name]) for name in names}
+
+    def _refuse_twins(self, name: str, versions: Sequence[str]) -> None:
+        """Refuse a package that a transaction has left in two versions when it was cut off.
+
+        Raises:
+            FactUnreadable: it is one; says how to finish.
+        """
+        if len(set(versions)) > 1 and not name.startswith(_MANY_VERSIONS):
+            raise FactUnreadable(
+                f"{name} is installed twice, as {' and '.join(sorted(set(versions)))}: a transaction was cut off",
+                fix=f"run `{self.finish}` on the host, then apply again",
+            )
 
     def read_outdated(self, status: int, printed: str, names: Sequence[str]) -> Mapping[str, str]:
         """Read what `check-update` printed about these names."""

@@ -40,6 +40,7 @@ class Yum(Rpm):
     outdated_query: str = 'yum -qy check-update -- "$@" 2>&1\n'
     updates_query: str = updates_query("yum")
     holds_query: str = holds_query("yum -q --disablerepo='*' versionlock list")
+    finish: str = "yum -y install yum-utils && yum-complete-transaction -y && package-cleanup -y --cleandupes"
 
     def install(self, packages: Sequence[PackageVersion], *, weak: bool = True) -> Command:
         """Install; rpm of this age knows no weak dependencies."""
