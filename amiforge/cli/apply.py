@@ -41,13 +41,14 @@ def apply(
     settings = load(config)
     asked = Asked(changes or (), os or (), arch or (), versions or "", instances or (), allow or ())
     chosen = choose_one(recipe, settings, asked).recipe
-    try:
-        with listening(f"{chosen.name} on {host}", json=as_json) as listener, connected(host, key, settings) as machine:
-            admit(chosen, read_system(machine))
-            trust, recording = trusted(settings, listener)
-            if settings.engine.require_digests:
-                refuse_unproven(chosen, trust)
-            engine.apply(machine, chosen.tasks, listener=recording, settings=settings.engine, trust=trust)
-    except (HostError, RebootError, TaskError) as error:
-        words = ["amiforge", "apply", recipe, "--host", host, *(["--key", str(key)] if key else []), *asked.words()]
-        raise error.add(resume=f"{display(words)}  (what is done is kept)") from None
+    with listening(f"{chosen.name} on {host}", json=as_json, hide=chosen) as listener:
+        try:
+            with connected(host, key, settings) as machine:
+                admit(chosen, read_system(machine))
+                trust, recording = trusted(settings, listener)
+                if settings.engine.require_digests:
+                    refuse_unproven(chosen, trust)
+                engine.apply(machine, chosen.tasks, listener=recording, settings=settings.engine, trust=trust)
+        except (HostError, RebootError, TaskError) as error:
+            words = ["amiforge", "apply", recipe, "--host", host, *(["--key", str(key)] if key else []), *asked.words()]
+            raise error.add(resume=f"{display(words)}  (what is done is kept)") from None

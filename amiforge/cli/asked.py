@@ -10,7 +10,7 @@ from typing import Any, Self
 from amiforge.cli.config import Given, parse_value
 from amiforge.errors import ConfigError
 from amiforge.recipes.recipe import Recipe
-from amiforge.shell import Secret
+from amiforge.redaction import secrets_in
 
 #: Parts of a recipe that are no tasks, and whose fields are changed like a task's options.
 PARTS = ("source", "builder")
@@ -84,7 +84,7 @@ class Asked:
 
 
 def parse_set(text: str) -> Change:
-    """Read `task.option=value`.
+    """Read `task.option=value`. No message says the value, which may be a secret.
 
     Raises:
         ConfigError: the text has another form.
@@ -92,8 +92,11 @@ def parse_set(text: str) -> Change:
     path, equals, value = text.partition("=")
     task, dot, option = path.strip().partition(".")
     if not (equals and dot and task and option):
-        raise ConfigError(f"--set {text}: not of the form TASK.OPTION=VALUE", example="--set aws_efa.minimal=false")
-    return task, option, Given(parse_value(value), f"--set {text}")
+        raise ConfigError(
+            f"--set {path.strip()}{equals and '=…'}: not of the form TASK.OPTION=VALUE",
+            example="--set aws_efa.minimal=false",
+        )
+    return task, option, Given(parse_value(value), f"--set {path.strip()}")
 
 
 def _name(text: str) -> str:
@@ -104,4 +107,4 @@ def _is_secret(recipe: Recipe, text: str) -> bool:
     task, option, _ = parse_set(text)
     parts: Mapping[str, object] = {"source": recipe.source, "builder": recipe.builder}
     part = {**parts, **{each.name(): each for each in recipe.tasks}}.get(task)
-    return isinstance(getattr(part, option, None), Secret)
+    return any(True for _ in secrets_in(getattr(part, option, None)))

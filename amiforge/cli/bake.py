@@ -138,7 +138,7 @@ def _bake(recipe: Recipe, settings: Config, asked: Mapping[str, Any], *, as_json
 
     title = f"bake {recipe.name} on {recipe.source.os} {recipe.source.architecture}"
     with (
-        listening(title, json=as_json) as listener,
+        listening(title, json=as_json, hide=recipe) as listener,
         ec2(settings, listener, sandbox=asked["sandbox"], system=recipe.source.os) as there,
     ):
         return bake_image(

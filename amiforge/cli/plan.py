@@ -28,6 +28,7 @@ from amiforge.cli.options import (
     Versions,
 )
 from amiforge.errors import ConfigError
+from amiforge.redaction import Redaction, secrets_in
 
 if TYPE_CHECKING:
     from amiforge.cli.choice import Chosen
@@ -80,11 +81,11 @@ def plan(
     if host is None:
         for chosen in (each.recipe for each in choose([recipe], settings, asked)):
             admit(chosen)
-            _print(outline(chosen), asked=False, as_json=as_json)
+            _print(outline(chosen), chosen, asked=False, as_json=as_json)
         return 0
     chosen = choose_one(recipe, settings, asked).recipe
     found = _ask(host, key, chosen, settings)
-    _print(found, asked=True, as_json=as_json)
+    _print(found, chosen, asked=True, as_json=as_json)
     admit(chosen, found.system)
     return 0
 
@@ -109,9 +110,10 @@ def _ask(host: str, key: Path | None, recipe: Recipe, settings: Config) -> Plan:
         return apply.plan(machine, recipe.tasks, settings=settings.engine, trust=trust)
 
 
-def _print(found: Plan, *, asked: bool, as_json: bool) -> None:
-    lines = map(json.dumps, as_data(found)) if as_json else describe(found, asked=asked)
-    typer.echo("\n".join(lines))
+def _print(found: Plan, recipe: Recipe, *, asked: bool, as_json: bool) -> None:
+    redaction = Redaction(secrets_in(recipe))
+    data = (json.dumps(redaction.data(each)) for each in as_data(found))
+    typer.echo("\n".join(data if as_json else map(redaction.text, describe(found, asked=asked))))
 
 
 def as_data(plan: Plan) -> Iterator[dict[str, Any]]:

@@ -74,7 +74,7 @@ def _resume(history: History, recipe: Recipe, settings: Config, *, as_json: bool
 
     sandbox = bool(history.asked.get("sandbox"))
     with (
-        listening(f"resume {history.run}: {recipe.name} on {recipe.source.os}", json=as_json) as listener,
+        listening(f"resume {history.run}: {recipe.name} on {recipe.source.os}", json=as_json, hide=recipe) as listener,
         ec2(settings, listener, sandbox=sandbox, system=recipe.source.os) as there,
     ):
         aws = there.aws if sandbox else there.aws.model_copy(update={"endpoint_url": history.endpoint})

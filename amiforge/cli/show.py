@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from amiforge.cli.options import Allow, Arch, ConfigFile, Instances, Json, Os, RecipeName, Set, Versions
+from amiforge.redaction import Redaction, secrets_in
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -43,7 +44,7 @@ def show(
     for chosen in choose([recipe], load(config), asked):
         found = violations(chosen.recipe)
         if as_json:
-            typer.echo(json.dumps(as_data(chosen, found)))
+            typer.echo(json.dumps(Redaction(secrets_in(chosen.recipe)).data(as_data(chosen, found))))
         else:
             _print(chosen, found, options=options)
         if errors := [each for each in found if each.severity == "error"]:
@@ -78,7 +79,7 @@ def _print(chosen: Chosen, found: Sequence[Violation], *, options: bool) -> None
     typer.echo("\n".join(heading(chosen)))
     components = software(chosen.recipe, chosen.versions, chosen.given)
     rows = [(each.title, each.version or "-", each.source, each.why) for each in components]
-    print_table(("component", "version", "source", "why"), rows)
+    print_table(("component", "version", "source", "why"), Redaction(secrets_in(chosen.recipe)).data(rows))
     for each in found:
         if each.severity == "warning":
             typer.echo(f"\n! {each.rule}: {each.message}; {each.fix}")

@@ -63,7 +63,7 @@ def verify(
     settings = load(config, aws_flags(region, profile))
     asked = Asked(changes or (), os or (), arch or (), versions or "")
     chosen = choose_one(recipe, settings, asked).recipe
-    with listening(f"verify {chosen.name} on {host or ami}", json=as_json) as listener:
+    with listening(f"verify {chosen.name} on {host or ami}", json=as_json, hide=chosen) as listener:
         if host:
             _host(chosen, host, key, settings, listener, junit)
         elif ami:

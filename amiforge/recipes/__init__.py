@@ -14,6 +14,7 @@ from amiforge.recipes.pcluster_cpu import pcluster_cpu
 from amiforge.recipes.pcluster_gpu import pcluster_gpu
 from amiforge.recipes.pcluster_neuron import pcluster_neuron
 from amiforge.recipes.recipe import Recipe
+from amiforge.tasks.registry import loaded
 
 __all__ = [
     "Recipe",
@@ -49,7 +50,7 @@ def find(name: str) -> Recipe:
     if name in _OURS:
         return _OURS[name]
     for entry in entry_points(group=_GROUP, name=name):
-        recipe = entry.load()
+        recipe = loaded(entry)
         if isinstance(recipe, Recipe):
             return recipe
         raise RecipeError(f"entry point {entry.value} is no Recipe", fix="point it at a Recipe object")

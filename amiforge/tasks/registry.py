@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
 from difflib import get_close_matches
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TypeGuard
 
 from amiforge.errors import ConfigError, RecipeError
@@ -49,7 +50,7 @@ def find(name: str) -> type[Task]:
         members = vars(import_module(f"amiforge.tasks.{name}")).values()
         return next(kind for kind in members if _is_task(kind) and kind.name() == name)
     for entry in entry_points(group=_GROUP, name=name):
-        kind = entry.load()
+        kind = loaded(entry)
         if _is_task(kind) and kind.name() == name:
             return kind
         raise RecipeError(f"entry point {entry.value} is no task {name!r}", fix="point it at a subclass of Task")
@@ -57,6 +58,23 @@ def find(name: str) -> type[Task]:
     raise ConfigError(
         f"there is no task {name!r}", fix=f"did you mean {near[0]}?" if near else "", tasks=", ".join(names())
     )
+
+
+def loaded(entry: EntryPoint) -> object:
+    """Give what another package's entry point names.
+
+    Raises:
+        RecipeError: it cannot be imported; says where it breaks.
+    """
+    try:
+        return entry.load()
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        raise RecipeError(
+            f"entry point {entry.name} = {entry.value} cannot be loaded: {type(error).__name__}: {error}",
+            at=f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "",
+            fix="mend the module, or uninstall the package that brings it",
+        ) from error
 
 
 def _is_task(kind: object) -> TypeGuard[type[Task]]:

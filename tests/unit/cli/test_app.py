@@ -179,7 +179,7 @@ def test_show_says_where_a_version_was_given(capsys: pytest.CaptureFixture[str])
     assert run(["show", "eks_gpu", "--set", "aws_efa.version=1.51.0"]) == 0
     (row,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("EFA installer"))
     assert "1.51.0" in row
-    assert "--set aws_efa.version=1.51.0" in row
+    assert "--set aws_efa.version" in row
 
 
 def test_a_refused_recipe_does_not_keep_the_others_from_baking(

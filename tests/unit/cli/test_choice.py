@@ -87,7 +87,7 @@ def test_a_change_that_cannot_be_made_is_refused_with_its_path(
     with pytest.raises(ConfigError) as caught:
         choose(["eks_gpu"], config(tmp_path), [change])
     assert message in caught.value.message
-    assert f"--set {change}" in caught.value.block()
+    assert f"--set {change.partition('=')[0]}" in caught.value.block()
     assert fix in caught.value.lines.get("fix", "")
 
 
@@ -125,7 +125,7 @@ def test_an_unknown_recipe_is_refused_with_the_nearest(tmp_path: Path) -> None:
 
 
 def test_only_the_first_equals_sign_separates() -> None:
-    assert parse_set("task.option=a=b.c") == ("task", "option", Given("a=b.c", "--set task.option=a=b.c"))
+    assert parse_set("task.option=a=b.c") == ("task", "option", Given("a=b.c", "--set task.option"))
 
 
 EVERYWHERE = Recipe(
@@ -236,7 +236,7 @@ def test_what_was_given_and_the_versions_that_hold_are_remembered(tmp_path: Path
     assert chosen.versions == "legacy-al2"
     assert chosen.given == {
         ("packages", "update"): f"{tmp_path}/amiforge.toml: recipes.everywhere.packages.update",
-        ("aws_efa", "version"): "--set aws_efa.version=1.49.0",
+        ("aws_efa", "version"): "--set aws_efa.version",
     }
     assert list(asked.words()) == ["--set", "aws_efa.version=1.49.0", "--os", "amzn2"]
 
