@@ -51,6 +51,8 @@ class Journal:
     def __init__(self, path: Path, redaction: Redaction) -> None:
         self.path = path
         self.step = ""
+        #: everything is being removed.
+        self.giving_up = False
         self._redaction = redaction
 
     def begin(self, **about: Any) -> None:
@@ -170,13 +172,11 @@ def _append(path: Path, line: bytes) -> None:
     file = os.open(path, os.O_WRONLY | os.O_APPEND)
     try:
         size = os.fstat(file).st_size
-        try:
-            if os.write(file, line) < len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(file)
-        except OSError:
+        written = os.write(file, line)
+        os.fsync(file)
+        if written < len(line):
             os.truncate(file, size)
-            raise
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(file)
 

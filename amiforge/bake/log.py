@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,10 +22,12 @@ class EventLog:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._file.close()
+        with suppress(OSError):
+            self._file.close()
 
     def __call__(self, event: Event) -> None:
-        """Take down an event."""
-        self._file.write(json.dumps(event.as_json(), default=str) + "\n")
-        self._file.flush()
+        """Take down an event. A log that cannot be written costs nobody a bake, nor its clean-up."""
+        with suppress(OSError):
+            self._file.write(json.dumps(event.as_json(), default=str) + "\n")
+            self._file.flush()
         self._listener(event)

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -18,7 +18,7 @@ from amiforge.bake.run import Means, Run
 from amiforge.bake.step import Step
 from amiforge.bake.steps import STEPS
 from amiforge.engine.events import Failed, Listener, StepFinished, StepStarted, silent
-from amiforge.errors import AmiforgeError, CleanupIncomplete
+from amiforge.errors import AmiforgeError, CleanupIncomplete, NoSpace
 from amiforge.recipes.compatibility import require
 from amiforge.recipes.recipe import Recipe
 from amiforge.settings import AwsSettings, BakeSettings, EngineSettings
@@ -87,13 +87,18 @@ def walk(run: Run, steps: Sequence[Step]) -> None:
         for step in steps:
             _take(run, step)
     except BaseException as error:
-        run.journal.write("failed", step=run.journal.step, error=f"{type(error).__name__}: {error}")
+        _note_failure(run, error)
         waits = parked(error)
         if waits:
             park(run, waits)
             raise waits from (None if waits is error else error)
         _give_up(run, steps, error)
         raise
+
+
+def _note_failure(run: Run, error: BaseException) -> None:
+    with suppress(NoSpace):
+        run.journal.write("failed", step=run.journal.step, error=f"{type(error).__name__}: {error}")
 
 
 def _take(run: Run, step: Step) -> None:
@@ -126,11 +131,11 @@ def _give_up(run: Run, steps: Sequence[Step], error: BaseException) -> None:
 
 def finish(run: Run, steps: Sequence[Step]) -> None:
     """Remove everything but a good image. A second signal ends that as well, and says what removes the rest."""
-    started = time.monotonic()
-    run.listener(StepStarted(step="clean up"))
-    run.journal.write("started", step="clean up")
+    started, run.journal.giving_up = time.monotonic(), True
     remove = f"amiforge gc --run {run.id} --delete"
     try:
+        run.listener(StepStarted(step="clean up"))
+        run.journal.write("started", step="clean up")
         remove_all(run, steps)
     except CleanupIncomplete as incomplete:
         run.journal.write("ended", outcome="incomplete", left=incomplete.lines["left"])
@@ -146,7 +151,7 @@ def finish(run: Run, steps: Sequence[Step]) -> None:
 
 @contextmanager
 def signals_interrupt() -> Iterator[None]:
-    """Make a request to end, or a closed terminal, the same as Ctrl-C."""
+    """Make a request to end, or a closed terminal, the same as Ctrl-C; `nohup` is respected."""
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt(signal.Signals(number).name)
@@ -154,7 +159,7 @@ def signals_interrupt() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = (signal.SIGTERM, signal.SIGHUP)
+    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield

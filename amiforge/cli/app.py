@@ -73,7 +73,8 @@ def _root(
 def run(args: Sequence[str]) -> int:
     """Run one command line and give its exit status; prints what went wrong, never a traceback."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+        if signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` wants it
+            signal.signal(number, _interrupt)
     try:
         status = app(args=list(args), prog_name="amiforge", standalone_mode=False)
     except AmiforgeError as error:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from amiforge.bake.history import History, histories
 from amiforge.bake.manifest import Manifest
 from amiforge.bake.resume import find_run
 from amiforge.engine.events import Event
-from amiforge.errors import AwsRefused, ConfigError, ImageFailed, Parked, RecipeError, RunBusy
+from amiforge.errors import AwsRefused, ConfigError, ImageFailed, NoSpace, Parked, RecipeError, RunBusy
 from tests.unit.bake.bench import Bench
 
 _PARTS = 4
@@ -163,6 +165,52 @@ def test_runs_are_found_by_the_beginning_of_their_id(bench: Bench, tmp_path: Pat
     found, wrong = histories(bench.folder)
     assert [each.run for each in found] == [second]
     assert "journal.jsonl:1" in wrong[0].message
+
+
+def test_a_second_signal_leaves_the_rest_and_says_what_removes_it(bench: Bench) -> None:
+    def interrupted(event: Event) -> None:
+        if getattr(event, "step", "") in {"validate", "clean up"}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    bench.events = _Told(interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        bench.bake()
+    assert bench.cloud.leftovers()
+    history = find_run(bench.folder)
+    assert history.status == "interrupted"
+    bench.events = []
+    made = bench.resume()
+    assert bench.cloud.leftovers() == [f"image {made.image}"]
+
+
+@pytest.mark.parametrize("step", ["provision", "clean up"])
+def test_a_terminal_that_is_gone_does_not_cost_the_bake(bench: Bench, step: str) -> None:
+    def gone(event: Event) -> None:
+        if getattr(event, "step", "") == step:
+            raise OSError(errno.EIO, "Input/output error")
+
+    bench.events = _Told(gone)
+    made = bench.bake()
+    assert bench.cloud.leftovers() == [f"image {made.image}"]
+
+
+@pytest.mark.parametrize("line", [1, 10, 30, 60])
+def test_a_disk_that_is_full_here_ends_the_bake_with_nothing_left(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, line: int
+) -> None:
+    written = 0
+
+    def write(file: int, text: bytes) -> int:
+        nonlocal written
+        written += 1
+        return _write(file, text[:7] if written >= line else text)
+
+    _write = os.write
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", write)
+        with pytest.raises(NoSpace, match=r"cannot write the journal .*journal.jsonl: No space left on device"):
+            bench.bake()
+    assert bench.cloud.leftovers() == []
 
 
 class _Told(list[Event]):
