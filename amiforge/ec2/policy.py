@@ -31,8 +31,11 @@ _LOOKS = (
     "DescribeSubnets",
     "DescribeVolumes",
 )
-#: Calls of which a bake that goes well makes none: how it takes back what failed, and says why.
-WHEN_IT_FAILS = frozenset({"ec2:DeleteSnapshot", "ec2:DeleteVolume", "ec2:DeregisterImage", "ec2:GetConsoleOutput"})
+#: Calls that not every bake makes: how the making of an image goes on, why a builder does not answer, and what takes
+#: back what failed.
+SOMETIMES = frozenset(
+    {"ec2:DeleteSnapshot", "ec2:DeleteVolume", "ec2:DeregisterImage", "ec2:DescribeSnapshots", "ec2:GetConsoleOutput"}
+)
 
 
 @dataclass(frozen=True, slots=True)
