@@ -36,7 +36,7 @@ Message = Annotated[str, typer.Option("--message", metavar="TEXT", help="EC2's m
 
 @app.command("list", short_help="Show what is ordered.")
 def list_faults(as_json: Json = False) -> None:
-    """Show the failures that are ordered and can still happen."""
+    """Show the failures that are ordered and can still happen, and those that last."""
     from amiforge.cli.table import print_table
     from amiforge.sandbox import orders
 
@@ -237,7 +237,7 @@ def _endpoint() -> Endpoint:
 def _row(row: dict[str, Any]) -> tuple[str, str, str]:
     from amiforge.sandbox.faults import parse
 
-    left = "until cleared" if row["times"] is None else f"{row['times']} more"
+    left = {None: "until cleared", 0: "now"}.get(row["times"], f"{row['times']} more")
     fault = parse(json.dumps(row)).model_dump(exclude_defaults=True)
     name = fault.pop("harm", None) or row["kind"]
     if name == "call":

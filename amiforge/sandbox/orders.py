@@ -25,7 +25,9 @@ def order(endpoint: Endpoint, fault: Fault) -> None:
 
 
 def listing(endpoint: Endpoint) -> list[dict[str, Any]]:
-    """Give the faults that can still hit, as JSON values; `times` is how often, None is until they are cleared.
+    """Give the faults that can still hit, or last, as JSON values.
+
+    `times` is how often they still can: 0 for one that lasts, None for one that is there until it is cleared.
 
     Raises:
         SandboxUnavailable: the sandbox does not answer.

@@ -120,9 +120,9 @@ class App:
         with self.account.lock:
             running = {key: life for key, life in self.account.lives.items() if life.instance.state == "running"}
         check(fault, _SERVICES, running)
-        cleared = self.account.faults.order(fault)
+        course = self.account.faults.order(fault)
         if isinstance(fault, Harm) and fault.instance:
-            running[fault.instance].befall(fault, cleared)
+            running[fault.instance].befall(fault, course)
 
     def _health(self) -> dict[str, Any]:
         with self.account.lock:
@@ -150,7 +150,9 @@ class App:
         self.traffic.saw(Call(service, operation, mutating, "lost" if fault else outcome))
         if fault:
             raise ConnectionResetError(f"the answer to {operation} is lost, as ordered")
-        start_response(status if outcome == "ok" else f"{http_status(outcome)} Error", headers)
+        if service == "ec2" and outcome != "ok":
+            status = f"{http_status(outcome)} Error"  # moto always says 400
+        start_response(status, headers)
         return [body]
 
     def _through_moto(self, service: str, operation: str, environ: Environ) -> tuple[str, list[tuple[str, str]], bytes]:

@@ -20,14 +20,22 @@ Kind = TypeVar("Kind", bound=Fault)
 
 
 @dataclass(slots=True)
+class Course:
+    """How far an order has come: whether it was cleared, and how many of its harms last right now."""
+
+    cleared: Event = field(default_factory=Event)
+    lasting: int = 0
+
+
+@dataclass(slots=True)
 class _Standing:
-    """One order: how often it may still hit, and whether it was cleared. `left` is None for ever."""
+    """One order: how often it may still hit. `left` is None for ever."""
 
     fault: Fault
     left: int | None
     since: float
     seen: int = 0
-    cleared: Event = field(default_factory=Event)
+    course: Course = field(default_factory=Course)
 
     @property
     def due(self) -> bool:
@@ -64,25 +72,25 @@ class Faults:
     _standing: list[_Standing] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
 
-    def order(self, fault: Fault) -> Event:
-        """Add a fault, and give the event that is set when it is cleared. A running instance's is not held back."""
+    def order(self, fault: Fault) -> Course:
+        """Add a fault, and give its course. One that befalls a running instance waits for nobody else."""
         left = 0 if isinstance(fault, Harm) and fault.instance else fault.times
         standing = _Standing(fault, left, time.monotonic())
         with self._lock:
             self._standing.append(standing)
-        return standing.cleared
+        return standing.course
 
     def clear(self) -> None:
         """Drop all faults, and end what still lasts because of one."""
         with self._lock:
             for standing in self._standing:
-                standing.cleared.set()
+                standing.course.cleared.set()
             self._standing.clear()
 
     def listing(self) -> list[dict[str, Any]]:
-        """Give the faults that can still hit as JSON values; `times` is what is left."""
+        """Give the faults that can still hit, or last, as JSON values; `times` is how often they still can."""
         with self._lock:
-            return [standing.row() for standing in self._standing if standing.due]
+            return [standing.row() for standing in self._standing if standing.due or standing.course.lasting]
 
     def call(self, operation: str) -> CallFault | None:
         """Give the fault that this call meets, if any, and count it."""
@@ -103,10 +111,10 @@ class Faults:
             for standing in self._standing:
                 if isinstance(standing.fault, kind) and standing.due and fits(standing.fault):
                     standing.hit()
-                    return standing.fault, standing.cleared
+                    return standing.fault, standing.course.cleared
         return None
 
-    def harms(self, tags: Iterable[dict[str, str]]) -> list[tuple[Harm, Event]]:
+    def harms(self, tags: Iterable[dict[str, str]]) -> list[tuple[Harm, Course]]:
         """Give the harms that befall an instance which is being launched, by its tags."""
         role = next((tag["value"] for tag in tags if tag["key"] == ROLE), "")
         found = []
@@ -115,7 +123,7 @@ class Faults:
                 harm = standing.fault
                 if isinstance(harm, Harm) and standing.due and not harm.instance and matches(harm.role, role):
                     standing.hit()
-                    found.append((harm, standing.cleared))
+                    found.append((harm, standing.course))
         return found
 
     def late(self, what: str) -> Pause:

@@ -55,7 +55,7 @@ class Instances(Images):
         image = self.image(image_id)
         demand, reservation_id = self._place(self._demand(count, kwargs))
         kwargs["placement"] = find_room(self.account.faults, demand, self._zones())
-        check_quota(self.account.faults, demand, self._not_terminated())
+        check_quota(self.account.faults, demand, self._in_use())
         before = set(self.reservations)
         try:
             reservation = super().run_instances(image_id, count, user_data, security_group_names, **kwargs)
@@ -63,14 +63,14 @@ class Instances(Images):
                 self._buy(instance, demand.market, reservation_id, kwargs["tags"])
                 self._settle_in(instance, image, kwargs)
         except Exception:
-            for reservation_id in set(self.reservations) - before:
-                self._undo(self.reservations[reservation_id])
-                del self.reservations[reservation_id]
+            for half_made in set(self.reservations) - before:
+                self._undo(self.reservations[half_made])
+                del self.reservations[half_made]
             raise
         for instance in reservation.instances:
             life = self.account.lives[instance.id]
-            for harm, cleared in self.account.faults.harms(instance.get_tags()):
-                life.befall(harm, cleared)
+            for harm, course in self.account.faults.harms(instance.get_tags()):
+                life.befall(harm, course)
             life.start()
             self.account.news.made("instance", instance.id)
         return reservation
@@ -87,7 +87,7 @@ class Instances(Images):
 
     def in_reservation(self, reservation_id: str) -> int:
         """Count the instances that run in a capacity reservation."""
-        return sum(getattr(one, "capacity_reservation_id", None) == reservation_id for one in self._not_terminated())
+        return sum(getattr(one, "capacity_reservation_id", None) == reservation_id for one in self._in_use())
 
     def _place(self, demand: Demand) -> tuple[Demand, str | None]:
         """Find the capacity reservation that a launch goes into, if any; it fixes zone and market."""
@@ -104,7 +104,7 @@ class Instances(Images):
         bought.capacity_reservation_id = reservation_id
         if market == "spot":
             request = SpotRequest(instance, tags.get("spot-instances-request", {}))
-            self.spot_instance_requests[request.id] = bought.spot_instance_request = request
+            self.spot_instance_requests[request.id] = request
             bought.spot_instance_request_id = request.id
 
     def cancel_spot_instance_requests(self, request_ids: list[str]) -> list[Any]:
@@ -121,8 +121,9 @@ class Instances(Images):
     def _zones(self) -> tuple[str, ...]:
         return tuple(sorted(self.get_default_subnets()))
 
-    def _not_terminated(self) -> list[Instance]:
-        return [one for one in self.all_instances() if one.state not in ("shutting-down", "terminated")]
+    def _in_use(self) -> list[Instance]:
+        """List the instances that count against quotas and reservations; those that are stopped do not."""
+        return [one for one in self.all_instances() if one.state in ("pending", "running")]
 
     def _settle_in(self, instance: Instance, image: SandboxImage, options: dict[str, Any]) -> None:
         address = self.account.addresses.take()
@@ -160,6 +161,7 @@ class Instances(Images):
             if life := self.account.lives.pop(instance.id, None):
                 life.end()
             self.account.addresses.give_back(instance.private_ip or "")
+            self.spot_instance_requests.pop(getattr(instance, "spot_instance_request_id", ""), None)
             instance.terminate()
 
     def start_instances(self, instance_ids: list[str]) -> list[tuple[Instance, InstanceState]]:
@@ -169,6 +171,7 @@ class Instances(Images):
             if one.state == "stopped":
                 demand = Demand(one.instance_type, (str(one.placement.zone),), one.lifecycle or "on-demand")
                 find_room(self.account.faults, demand, self._zones())
+                check_quota(self.account.faults, demand, self._in_use())
         return [self._order(one, one.state == "stopped", lambda life: life.start()) for one in found]
 
     def stop_instances(self, instance_ids: list[str], *, force: bool = False) -> list[tuple[Instance, InstanceState]]:

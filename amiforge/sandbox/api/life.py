@@ -13,7 +13,7 @@ from typing import Protocol
 from moto.ec2.models.instances import Instance, StateReason
 
 from amiforge.sandbox.api.befall import Befalling
-from amiforge.sandbox.api.faults import Faults, Pause, matches
+from amiforge.sandbox.api.faults import Course, Faults, Pause, matches
 from amiforge.sandbox.api.machines import Machine
 from amiforge.sandbox.faults import FailedImage, FailedLaunch, Harm
 
@@ -125,9 +125,9 @@ class Life:
         """Reboot the machine; the state stays `running`."""
         self._orders.put(self._reboot)
 
-    def befall(self, harm: Harm, cleared: Event) -> None:
+    def befall(self, harm: Harm, course: Course) -> None:
         """Let a harm befall the machine; of one that is to be launched, before it is started. Needs no lock."""
-        Befalling(self.machine, harm, cleared, self._hurry, self._interrupt).start()
+        Befalling(self.machine, harm, course, self._hurry, self._interrupt).start()
 
     def copy(self, image: Copy, *, reboot: bool) -> None:
         """Freeze the file system into an image; a running machine is shut down for it when `reboot` is set."""

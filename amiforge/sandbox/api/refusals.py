@@ -18,6 +18,8 @@ _STATUS = {
     "UnauthorizedOperation": 403,
     "DryRunOperation": 412,
 }
+#: Services that speak JSON.
+_JSON = ("ssm", "kms", "servicequotas")
 
 
 def http_status(code: str) -> int:
@@ -32,7 +34,7 @@ def refusal(service: str, code: str, message: str) -> tuple[int, str, bytes]:
         error = f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
         text = f"<Response><Errors>{error}</Errors><RequestID>sandbox</RequestID></Response>"
         return status, "text/xml", f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode()
-    if service == "ssm":
+    if service in _JSON:
         return status, "application/x-amz-json-1.1", json.dumps({"__type": code, "message": message}).encode()
     error = f"<Error><Type>Sender</Type><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
     text = f"<ErrorResponse>{error}<RequestId>sandbox</RequestId></ErrorResponse>"

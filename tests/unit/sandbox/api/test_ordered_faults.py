@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 
@@ -97,9 +98,10 @@ def test_a_quota_counts_the_vcpus_that_are_in_use(cloud: Cloud) -> None:
     with pytest.raises(ClientError, match="current vCPU limit of 4 allows") as error:
         cloud.launch(InstanceType="m6i.xlarge")
     assert refused(error) == "VcpuLimitExceeded"
-    cloud.client().terminate_instances(InstanceIds=[first])
-    cloud.reach(first, "terminated")
+    cloud.client().stop_instances(InstanceIds=[first])
+    cloud.reach(first, "stopped")
     assert cloud.launch(InstanceType="m6i.xlarge")["InstanceId"]
+    assert refusal_of(lambda: cloud.client().start_instances(InstanceIds=[first])) == "VcpuLimitExceeded"
 
 
 def test_a_spot_quota_has_its_own_code(cloud: Cloud) -> None:
@@ -131,6 +133,23 @@ def test_credentials_can_be_expired_for_a_while(cloud: Cloud) -> None:
     assert refusal_of(ask) == "RequestExpired"
     until(lambda: not refusal_of(ask))
     assert cloud.ask("faults") == []
+
+
+@pytest.mark.parametrize(
+    ("service", "ask"),
+    [
+        ("ssm", lambda client: client.get_parameter(Name="/a")),
+        ("kms", lambda client: client.list_keys()),
+        ("service-quotas", lambda client: client.get_service_quota(ServiceCode="ec2", QuotaCode="L-1216C47A")),
+        ("sts", lambda client: client.get_caller_identity()),
+        ("iam", lambda client: client.list_users()),
+    ],
+)
+def test_a_refusal_has_the_form_of_its_service(cloud: Cloud, service: str, ask: Callable[[Any], Any]) -> None:
+    cloud.order(operation="*", error="ExpiredToken", message="expired")
+    with pytest.raises(ClientError, match="expired") as error:
+        ask(cloud.client(service))
+    assert refused(error) == "ExpiredToken"
 
 
 def test_a_new_instance_is_unknown_by_id_and_missing_by_filter_for_the_first_looks(cloud: Cloud) -> None:
@@ -191,8 +210,9 @@ def test_a_harm_to_a_running_instance_lasts_as_long_as_was_ordered(cloud: Cloud)
     instance_id = cloud.running()
     cloud.order(kind="harm", harm="read-only", instance=instance_id, after=0.1, seconds=0.2)
     assert cloud.machines.made[instance_id].suffered == []
+    assert [row["times"] for row in cloud.ask("faults")] == [0]
     until(lambda: cloud.machines.made[instance_id].suffered == ["read-only", "end of read-only"])
-    assert cloud.ask("faults") == []
+    until(lambda: cloud.ask("faults") == [])
 
 
 def test_a_harm_ends_with_its_instance(cloud: Cloud) -> None:
