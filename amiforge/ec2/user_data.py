@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from amiforge.ec2.key_pair import KeyPair
 
@@ -42,15 +41,9 @@ def first_boot(host_key: KeyPair, dead_man_seconds: float) -> str:
 
     Source: cloud-init documentation, modules "SSH" (`ssh_keys`, `ssh_deletekeys`) and "Bootcmd". JSON is YAML, too.
     """
-    config = {**_pinned(host_key), "bootcmd": [["sh", "-c", _AT_BOOT, "sh", f"{dead_man_seconds:.0f}"]]}
+    config = {
+        "ssh_deletekeys": True,
+        "ssh_keys": {"ed25519_private": host_key.private.reveal(), "ed25519_public": host_key.public},
+        "bootcmd": [["sh", "-c", _AT_BOOT, "sh", f"{dead_man_seconds:.0f}"]],
+    }
     return f"#cloud-config\n{json.dumps(config)}\n"
-
-
-def pin_host_key(host_key: KeyPair) -> str:
-    """Give cloud-init user data that pins the host key, for an instance without a dead-man switch."""
-    return f"#cloud-config\n{json.dumps(_pinned(host_key))}\n"
-
-
-def _pinned(host_key: KeyPair) -> dict[str, Any]:
-    keys = {"ed25519_private": host_key.private.reveal(), "ed25519_public": host_key.public}
-    return {"ssh_deletekeys": True, "ssh_keys": keys}

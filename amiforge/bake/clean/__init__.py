@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from amiforge.bake.clean.areas import AREAS, Area
 from amiforge.bake.clean.seal import seal
-from amiforge.bake.clean.text import table_script, wipe
+from amiforge.bake.clean.text import table_script
 
-__all__ = ["AREAS", "Area", "seal", "table_script", "wipe"]
+__all__ = ["AREAS", "Area", "seal", "table_script"]

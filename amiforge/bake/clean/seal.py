@@ -61,15 +61,15 @@ proven() {{
   return 1
 }}
 keep() {{
-  mkdir "$work/kept" && while IFS= read -r path; do
-    cp -a --parents -- "$R$path" "$work/kept" || return
+  while IFS= read -r path; do
+    mkdir -p -- "$work/kept${{path%/*}}" && cp -aT -- "$R$path" "$work/kept$path" || return
   done <"$work/ways"
 }}
 put_back() {{
   [ -n "$closed" ] || return 0
   while IFS= read -r path; do
     rm -rf -- "$R$path"
-    cp -aT -- "$work/kept$R$path" "$R$path"
+    cp -aT -- "$work/kept$path" "$R$path"
   done <"$work/ways"
   for unit in $stopped; do
     systemctl unmask --quiet --runtime "$unit"

@@ -6,8 +6,6 @@ from typing import Literal
 
 from amiforge.bake.clean.areas import AREAS, Area
 from amiforge.ec2.user_data import DEAD_MAN
-from amiforge.errors import CommandFailed, NotConverged
-from amiforge.host.base import Host
 from amiforge.shell import script
 
 # `$mode` is `wipe` or `look`, `$R` what stands before every path. A path with a line break in its name is left to
@@ -143,31 +141,3 @@ printf 'end\t\n'
 def table_script(mode: Literal["wipe", "look"], root: str = "/") -> str:
     """Give the script that wipes every area below `root`, or names what is left of it, and ends with a row `end`."""
     return script(_TABLE, mode, root).text()
-
-
-def wipe(host: Host, timeout: float) -> int:
-    """Wipe every area over the live connection, prove it, and tell how much there was to do.
-
-    Raises:
-        NotConverged: something is still there; names every path.
-        CommandFailed: a script did not come to its end.
-    """
-    done = _rows(host, "wipe", timeout)
-    left = _rows(host, "look", timeout)
-    if left:
-        raise NotConverged(
-            f"{host.address} is not clean after the wipe", state="\n".join(f"{area}: {path}" for area, path in left)
-        )
-    return len(done)
-
-
-def _rows(host: Host, mode: Literal["wipe", "look"], timeout: float) -> list[tuple[str, str]]:
-    output = host.run(table_script(mode), timeout=timeout)
-    lines = output.stdout.decode("utf-8", "surrogateescape").splitlines()
-    rows = [(area, path) for area, tab, path in (line.partition("\t") for line in lines) if tab]
-    if not rows or rows[-1][0] != "end":
-        raise CommandFailed(
-            f"the wipe of {host.address} did not come to its end (exit {output.status})",
-            output=output.stderr.decode("utf-8", "replace")[-2000:],
-        )
-    return rows[:-1]

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import boto3
 import pytest
 from botocore.validate import validate_parameters
@@ -12,12 +10,10 @@ from amiforge.ec2.builder import Builder
 from amiforge.ec2.capacity import Candidate
 from amiforge.ec2.image import image_name
 from amiforge.ec2.instances import wait_running
-from amiforge.ec2.key_pair import KeyPair
 from amiforge.ec2.launch import Order, request, token
 from amiforge.ec2.network import Subnet, own_cidrs, subnets
 from amiforge.ec2.resolve import ResolvedImage, Volume
 from amiforge.ec2.tags import Tags
-from amiforge.ec2.user_data import pin_host_key
 from amiforge.errors import ConfigError, LaunchFailed
 from tests.unit.ec2.cloud import REGION, Cloud
 
@@ -125,16 +121,6 @@ def test_an_instance_that_ec2_ended_itself_gives_its_reason(cloud: Cloud) -> Non
     with pytest.raises(LaunchFailed, match="is terminated and will not be running") as caught:
         wait_running(cloud.clients, made, 600)
     assert caught.value.lines["reason"] == "Client.InvalidKMSKey.InvalidState: The key is disabled"
-
-
-def test_user_data_makes_our_key_the_one_host_key() -> None:
-    key = KeyPair.new("host")
-    head, _, body = pin_host_key(key).partition("\n")
-    assert head == "#cloud-config"
-    assert json.loads(body) == {
-        "ssh_deletekeys": True,
-        "ssh_keys": {"ed25519_private": key.private.reveal(), "ed25519_public": key.public},
-    }
 
 
 def test_subnets_of_ones_own_keep_their_order_and_must_be_of_one_vpc(cloud: Cloud) -> None:
