@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from amiforge.ec2.builder import RESERVED, Builder
 from amiforge.ec2.capacity import Candidate, Walk, after_end, after_refusal, why
 from amiforge.ec2.instances import Instance, instance_of, terminate_instances, wait_running
+from amiforge.ec2.itinerary import Itinerary, span
 from amiforge.ec2.make import resend
-from amiforge.ec2.poll import Pace
 from amiforge.ec2.refusal import advice
 from amiforge.ec2.resolve import ResolvedImage
 from amiforge.ec2.session import Clients
@@ -89,16 +89,16 @@ def launch(  # noqa: PLR0913 - each is a fact of its own
         AwsRefused: any other refusal; of the kind `credentials` when they have run out.
     """
     walk = Walk(tuple(places), {place: _unspent(order, place, spent) for place in places})
-    started = clients.pace.clock()
     first = _find_attempt(order, walk, unanswered) if unanswered else None
-    for place in _itinerary(clients.pace, walk, patience, first):
+    tour = Itinerary(clients.pace, walk, patience)
+    for place in tour.places(first):
         instance = _try(clients, order, walk, place, deadline)
         if instance:
             return instance
     raise LaunchFailed(
         f"EC2 has no room for the {order.role} instance in any of {len(walk.places)} places",
         answers=walk.said(),
-        tried=f"for {_span(clients.pace.clock() - started)}" if patience else "",
+        tried=f"for {span(tour.waited)}" if patience else "",
         fix=_fix(walk),
     )
 
@@ -184,40 +184,6 @@ def _find_attempt(order: Order, walk: Walk, wanted: str) -> Candidate:
     )
 
 
-def _itinerary(pace: Pace, walk: Walk, patience: float, first: Candidate | None) -> Iterator[Candidate]:
-    """Give one place after the other, round by round, and wait between the rounds."""
-    started = pace.clock()
-    if first:
-        yield first
-    for number in itertools.count(1):
-        once = frozenset(walk.answers) if number == 1 else frozenset()
-        for position, place in enumerate(place for place in walk.round() if place not in once):
-            left = patience - (pace.clock() - started)
-            if number > 1 and position and left <= 0:
-                return
-            if walk.open(place):
-                _tell(pace, walk, place, number, left)
-                yield place
-        left = patience - (pace.clock() - started)
-        ahead = walk.round()
-        if left <= 0 or not ahead:
-            return
-        _tell(pace, walk, ahead[0], number + 1, left)
-        pace.sleep(min(left, _between(pace, number)))
-
-
-def _tell(pace: Pace, walk: Walk, place: Candidate, number: int, left: float) -> None:
-    """Say what we wait for, unless it is the first answer of all."""
-    if walk.answers:
-        said = f"{len(walk.answers)} of {len(walk.places)} places tried, round {number}"
-        pace.on_wait(f"room for {place}", 0, f"{said}, {_span(left)} left" if left > 0 else said)
-
-
-def _between(pace: Pace, rounds: int) -> float:
-    """Give the seconds to wait after so many rounds: far longer than between two looks, since room is rare."""
-    return replace(pace, first=6 * pace.longest, longest=60 * pace.longest).pause(rounds - 1)
-
-
 def _try(clients: Clients, order: Order, walk: Walk, place: Candidate, deadline: float) -> Instance | None:
     """Launch in one place; None when it has no room."""
     while True:
@@ -258,7 +224,7 @@ def _await(clients: Clients, walk: Walk, place: Candidate, instance: Instance, d
         late = isinstance(error, _StillPending)
         if not late and after_end(error.lines.get("reason", "")) == "stop":
             raise error.add(fix=advice(error.lines.get("reason", "").partition(":")[0])) from None
-        walk.refuse(place, f"still pending after {_span(deadline)}" if late else why(error), "elsewhere")
+        walk.refuse(place, f"still pending after {span(deadline)}" if late else why(error), "elsewhere")
         return None
 
 
@@ -266,14 +232,6 @@ def _fix(walk: Walk) -> str:
     if not walk.round():
         return "ask for a higher vCPU quota in Service Quotas, or give other builder.instance_types"
     return "give more builder.instance_types, builder.subnets or builder.markets, or patience: bake.capacity_patience"
-
-
-def _span(seconds: float) -> str:
-    """Give a length of time for people."""
-    for unit, size in (("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def _volumes(order: Order) -> Iterator[BlockDeviceMappingTypeDef]:
