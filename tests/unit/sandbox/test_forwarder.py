@@ -140,3 +140,18 @@ def test_link_is_cut_after_so_many_bytes_and_only_once(echo_port: int) -> None:
             link.sendall(bytes(5000))
             link.shutdown(socket.SHUT_WR)
             assert len(_everything(link)) == 5000
+
+
+def test_a_narrow_link_becomes_wide_while_it_carries(echo_port: int) -> None:
+    with (
+        Forwarder("127.0.0.1", echo_port, rate=2_000, listen=("127.0.0.2", 0)) as forwarder,
+        socket.create_connection(("127.0.0.2", forwarder.port)) as link,
+    ):
+        began = time.monotonic()
+        link.sendall(b"x" * 400)
+        first = link.recv(400)
+        assert time.monotonic() - began >= 0.05
+        forwarder.rate = 0
+        link.sendall(b"y" * 1_000_000)  # would take a quarter of an hour
+        link.shutdown(socket.SHUT_WR)
+        assert len(first + _everything(link)) == 1_000_400

@@ -32,6 +32,12 @@ def test_sshd_is_told_its_own_address_and_no_other() -> None:
     assert SEED.files()["sshd.env"] == b"SSHD_OPTS=-oListenAddress=127.1.0.7\n"
 
 
+def test_sshd_can_be_moved_and_the_machines_address_stays(machine: Machine) -> None:
+    machine.move_sshd("127.3.0.7")
+    assert (machine.path / "seed/sshd.env").read_text() == "SSHD_OPTS=-oListenAddress=127.3.0.7\n"
+    assert machine.address == "127.1.0.7"
+
+
 def test_user_data_is_for_root_alone(machine: Machine) -> None:
     assert (machine.path / "seed/seed/user-data").stat().st_mode & 0o777 == 0o600
 
