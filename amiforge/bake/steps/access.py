@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from amiforge.bake.run import Run
 from amiforge.bake.step import Step
@@ -62,7 +63,9 @@ class CreateGroup(Step):
         if not run.state.group or find_group(run.clients, run.tags) != run.state.group:
             return False
         builder = run.recipe.builder
-        open_port(run.clients, run.state.group, sources(run.clients, builder, run.state.subnets[0]), builder.ssh_port)
+        with suppress(ConfigError):  # where we are is not known today; we may well be where we were
+            now = sources(run.clients, builder, run.state.subnets[0])
+            open_port(run.clients, run.state.group, now, builder.ssh_port)
         return True
 
     def do(self, run: Run) -> str:
