@@ -90,6 +90,9 @@ class BakeSettings(Settings):
     quiesce_deadline: Seconds = Field(
         900, description="seconds until a provisioned builder must be at rest: no package manager, no module build"
     )
+    private_keys: tuple[str, ...] = Field(
+        (), description="shell patterns of paths, in /etc and home directories, where the image may hold a private key"
+    )
     dead_man: Seconds = Field(
         3600, description="seconds after which a builder that heard nothing of us powers itself off and is gone"
     )

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 import amiforge.resources
 from amiforge import errors, recipes
+from amiforge.bake.clean import AREAS
 from amiforge.cli.app import app
 from amiforge.cli.config import AWS_VARIABLES, CHOICES, SECTIONS
 from amiforge.recipes.compatibility import RULES
@@ -160,6 +161,30 @@ def _family(family: Family) -> tuple[str, ...]:
     )
 
 
+def clean() -> Iterator[str]:
+    """What is wiped from a builder before it is imaged."""
+    yield "# Clean\n\nAreas in their order. Each is wiped, then looked at again; an image is made only of a builder on"
+    yield "which nothing of all this is left. Those marked with * let people in: they go last, and come back when the proof"
+    yield "fails. What to do then: [when the clean finds something](../how-to/clean.md).\n"
+    rows = [(area.name + " *" * area.closing, area.why, _wiped(area.text)) for area in AREAS]
+    yield from _table(("Area", "Why", "What"), rows)
+
+
+def _wiped(text: str) -> str:
+    """Give the paths and units that an area's text names; `~/` stands for every home directory."""
+    found: list[str] = []
+    for line in text.splitlines():
+        verb, _, rest = line.strip().partition(" ")
+        words = [word.strip("'").replace('"$R"', "") for word in rest.split()]
+        if verb in {"gone", "blank", "stop"}:
+            found += words
+        elif verb == "homes":
+            found += [f"~/{word}" for word in words]
+        elif '"$R"' in line:
+            found += [word for word in words if word.startswith("/")]
+    return ", ".join(f"`{word}`" for word in dict.fromkeys(found)) or "see the reason"
+
+
 def resources() -> Iterator[str]:
     """Every kind of resource, and what they are described with."""
     yield "# Resources\n\nWhat tasks are made of. Each is the desired state of one thing on a host.\n"
@@ -211,6 +236,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "version-sets": version_sets,
     "compatibility": compatibility,
     "resources": resources,
+    "clean": clean,
     "settings": settings,
     "errors": error_page,
     "python": python,

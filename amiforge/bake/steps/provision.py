@@ -74,8 +74,15 @@ class Clean(Step):
             run.listener(Waiting(what="the wipe", seconds=0, detail=line))
 
         try:
-            secrets = tuple(secrets_in(run.recipe))
-            said = f"{seal(run.host, run.id, _CLEAN_TIMEOUT, tell, secrets=secrets)} things removed"
+            removed = seal(
+                run.host,
+                run.id,
+                _CLEAN_TIMEOUT,
+                tell,
+                secrets=tuple(secrets_in(run.recipe)),
+                allowed=run.settings.private_keys,
+            )
+            said = f"{removed} things removed"
         except (TaskError, RebootError):
             # It is open again, and a power-off from here on proves nothing.
             run.note(cleaning="")
