@@ -130,7 +130,7 @@ class Questions:
     def lifetime(self) -> Iterable[Finding]:
         """Say whether the credentials live long enough."""
         credentials = self.services.credentials
-        if credentials is None:
+        if credentials is None or self.services.clients.local:
             return
         found = ask(lambda: caller.lifetime(credentials))
         if isinstance(found, Unasked):
@@ -250,13 +250,8 @@ class Questions:
 
     def trials(self) -> Iterable[Finding]:
         """Say what EC2 would carry out."""
-        subnets, builder = [place.subnet for place in self._places], self._fitting()
+        subnets, wanted = [place.subnet for place in self._places], replace(self.wanted, builder=self._fitting())
         image = self._source.image if self._source else None
-        if not (image and subnets and (builder.instance_types or builder.capacity_reservations)):
-            fix = "see what is said of the source image, the subnets and the instance types"
-            yield warning("permissions", "nothing can be launched on trial before everything for it is known", fix)
-            return
-        wanted = replace(self.wanted, builder=builder)
         try:
             found = ask(lambda: list(trial.trials(self.services, wanted, image, subnets)))
         except ConfigError as error:
@@ -264,6 +259,9 @@ class Questions:
         if isinstance(found, Unasked):
             yield found.finding("permissions")
             return
+        if "ec2:RunInstances" not in {each.action for each in found}:
+            fix = "see what is said of the source image, the subnets and the instance types"
+            yield warning("permissions", "nothing can be launched on trial before everything for it is known", fix)
         with ThreadPoolExecutor(len(found)) as pool:
             yield from trial.judge(list(zip(found, pool.map(trial.attempt, found), strict=True)))
 

@@ -38,8 +38,10 @@ class Trial:
     call: Callable[[], object]
 
 
-def trials(services: Services, wanted: Wanted, image: ResolvedImage, subnets: Sequence[Subnet]) -> Iterator[Trial]:
-    """Give the making calls of a bake that EC2 can be asked about before anything is there.
+def trials(
+    services: Services, wanted: Wanted, image: ResolvedImage | None, subnets: Sequence[Subnet]
+) -> Iterator[Trial]:
+    """Give the making calls of a bake that EC2 can be asked about before anything is there, as far as they are known.
 
     Every type and market is tried once, in the first subnet that a bake would take for it.
 
@@ -47,40 +49,55 @@ def trials(services: Services, wanted: Wanted, image: ResolvedImage, subnets: Se
         ConfigError: there is no place to launch in.
         AwsRefused: capacity reservations may not be described.
     """
-    ec2, tags = services.clients.ec2, Tags(RUN, "2026-01-01T00:00:00Z", wanted.settings.tags)
+    tags = Tags(RUN, "2026-01-01T00:00:00Z", wanted.settings.tags)
+    yield _import_key(services, tags)
+    if subnets and not wanted.builder.security_groups:
+        yield _create_group(services, tags, subnets[0].vpc)
+    if image and subnets and (wanted.builder.instance_types or wanted.builder.capacity_reservations):
+        yield from _launches(services, Order("builder", image, wanted.builder, "", "", "", tags), subnets)
+
+
+def _import_key(services: Services, tags: Tags) -> Trial:
     key = KeyPair.new("amiforge").public.encode()
-    yield Trial(
+    return Trial(
         "ec2:ImportKeyPair",
         "import a key",
         "",
-        lambda: ec2.import_key_pair(
+        lambda: services.clients.ec2.import_key_pair(
             KeyName=f"amiforge-{RUN}-trial",
             PublicKeyMaterial=key,
             TagSpecifications=tags.temporary("trial", "key-pair"),
             DryRun=True,
         ),
     )
-    yield Trial(
+
+
+def _create_group(services: Services, tags: Tags, vpc: str) -> Trial:
+    return Trial(
         "ec2:CreateSecurityGroup",
         "make a security group",
         "",
-        lambda: ec2.create_security_group(
+        lambda: services.clients.ec2.create_security_group(
             GroupName=f"amiforge-{RUN}-trial",
             Description="amiforge",
-            VpcId=subnets[0].vpc,
+            VpcId=vpc,
             TagSpecifications=tags.temporary("trial", "security-group"),
             DryRun=True,
         ),
     )
-    order = Order("builder", image, wanted.builder, "", "", "", tags)
-    tried = reversed(places(services.clients, wanted.builder, subnets))
-    for place in {(each.instance_type, each.market, each.reservation): each for each in tried}.values():
+
+
+def _launches(services: Services, order: Order, subnets: Sequence[Subnet]) -> Iterator[Trial]:
+    firsts: dict[tuple[str, str, str], Candidate] = {}
+    for place in places(services.clients, order.builder, subnets):
+        firsts.setdefault((place.instance_type, place.market, place.reservation), place)
+    for place in firsts.values():
         call = launch(order, place)
         yield Trial(
             "ec2:RunInstances",
             f"launch {place}",
             "builder.instance_types",
-            lambda call=call: ec2.run_instances(**call, DryRun=True),  # type: ignore[misc]
+            lambda call=call: services.clients.ec2.run_instances(**call, DryRun=True),  # type: ignore[misc]
         )
 
 
