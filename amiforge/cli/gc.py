@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,6 @@ from amiforge.errors import CleanupIncomplete, ConfigError
 
 if TYPE_CHECKING:
     from amiforge.bake.gc import Asked, Decision
-    from amiforge.cli.config import Config
     from amiforge.ec2.poll import Pace
     from amiforge.ec2.session import Clients
     from amiforge.engine.events import Listener
@@ -52,18 +51,23 @@ def gc(
     as_json: Json = False,
 ) -> None:
     """List what dead runs left in EC2, found by its tags, and remove what has expired. Good images always stay."""
-    from amiforge.bake.gc import Asked, survey
+    from amiforge.bake.gc import GOOD, Asked, survey
+    from amiforge.bake.giving_up import Claims, give_up
     from amiforge.cli.config import load
 
     if run == "":
         raise ConfigError("--run is empty", fix="name a run, or leave --run out for all that has expired")
     settings = load(config)
     with _regions(region or (), profile, config, sandbox=sandbox, as_json=as_json) as there:
-        asked = Asked(datetime.now(UTC), _claimed(settings), run or "")
+        claims = Claims(Path(settings.bake.runs))
+        asked = Asked(datetime.now(UTC), claims.taken, run or "")
         found = survey(there, asked)
         _print(found.decisions, asked.now, as_json=as_json)
         if delete and found.doomed:
-            _collect(there, asked, settings, as_json=as_json)
+            with claims.hold({thing.run for thing in found.doomed}):
+                _collect(there, asked, settings.bake.terminate_deadline, as_json=as_json)
+                if run and not any(decision.why in GOOD for decision in found.decisions):
+                    give_up(Path(settings.bake.runs) / run)
             return
         if found.problems:
             raise CleanupIncomplete("not everything could be looked through", left="\n".join(found.problems))
@@ -95,13 +99,6 @@ def _regions(
         yield tuple(open_clients(there.aws.model_copy(update={"region": name}), pace) for name in wanted)
 
 
-def _claimed(settings: Config) -> Callable[[str], bool]:
-    """Give what tells whether a living process on this machine works on a run."""
-    from amiforge.bake.claim import holder
-
-    return lambda run: bool(holder(Path(settings.bake.runs) / run / "claim"))
-
-
 def _listener(*, as_json: bool) -> Listener:
     """Give who tells what is going on; the list itself has standard output to itself, but for programs."""
     from amiforge.cli.lines import JsonLines, PlainLines
@@ -116,11 +113,11 @@ def _pace(listener: Listener) -> Pace:
     return Pace(on_wait=lambda what, seconds, detail: listener(Waiting(what=what, seconds=seconds, detail=detail)))
 
 
-def _collect(there: Sequence[Clients], asked: Asked, settings: Config, *, as_json: bool) -> None:
+def _collect(there: Sequence[Clients], asked: Asked, deadline: float, *, as_json: bool) -> None:
     from amiforge.bake.gc import collect
 
     started = time.monotonic()
-    gone = collect(there, asked, settings.bake.terminate_deadline)
+    gone = collect(there, asked, deadline)
     if as_json:
         typer.echo(json.dumps({"event": "LeftoversRemoved", "ids": [thing.id for thing in gone]}))
     else:

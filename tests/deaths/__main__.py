@@ -18,9 +18,10 @@ import botocore.client
 import botocore.session
 
 from amiforge.ec2.session import open_clients
+from amiforge.sandbox.api.app import App
 from amiforge.settings import AwsSettings
 from tests.deaths.deaths import Outcome, Plan, boundaries, play
-from tests.deaths.ec2 import REGION, warm
+from tests.deaths.ec2 import REGION, warmed
 from tests.deaths.plans import all_, few
 from tests.deaths.process import Moment, spawn
 
@@ -32,25 +33,25 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
-    prepare()
     began = time.monotonic()
-    lines, seconds = boundaries(Plan(Moment(), "resume"))
-    failing, _ = boundaries(Plan(Moment(), "resume", bad=True))
+    app = prepare()
+    lines, seconds = boundaries(Plan(Moment(), "resume"), app)
+    failing, _ = boundaries(Plan(Moment(), "resume", bad=True), app)
     plans = [*(few(lines, failing) if options.few else all_(lines, seconds, failing, options.seed))]
-    outcomes = share(plans, options.processes)
+    outcomes = share(plans, options.processes, app)
     print(*summary(outcomes, lines), f"in {time.monotonic() - began:.0f} s", sep="\n", flush=True)  # noqa: T201 - its purpose
     return 1 if any(outcome.wrong for outcome in outcomes) else 0
 
 
-def prepare() -> None:
-    """Load once, before any child is made, what each of them needs."""
+def prepare() -> App:
+    """Load once, before any child is made, what each of them needs; gives the endpoint that each EC2 is a fork of."""
     os.environ |= {"AWS_EC2_METADATA_DISABLED": "true", "MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
     botocore.session.create_loader = cache(botocore.session.create_loader)
     _keep_client_classes()
     open_clients(AwsSettings(region=REGION, endpoint_url="http://127.0.0.1:9"))
-    with TemporaryDirectory(prefix="deaths-") as folder:
-        warm(Path(folder))
+    app = warmed()
     gc.freeze()
+    return app
 
 
 def _keep_client_classes() -> None:
@@ -66,19 +67,19 @@ def _keep_client_classes() -> None:
     creators._create_client_class = kept
 
 
-def share(plans: Sequence[Plan], processes: int) -> list[Outcome]:
+def share(plans: Sequence[Plan], processes: int, app: App) -> list[Outcome]:
     """Play plans in several processes; each leaves in a file what came of its own ones."""
     with TemporaryDirectory(prefix="deaths-") as folder:
         files = [Path(folder, str(number)) for number in range(processes)]
-        workers = [_worker(plans[number::processes], file) for number, file in enumerate(files)]
+        workers = [_worker(plans[number::processes], file, app) for number, file in enumerate(files)]
         for worker in workers:
             os.waitpid(worker, 0)
         return [outcome for file in files for outcome in pickle.loads(file.read_bytes())]  # noqa: S301 - our own
 
 
-def _worker(plans: Sequence[Plan], file: Path) -> int:
+def _worker(plans: Sequence[Plan], file: Path, app: App) -> int:
     def work() -> None:
-        file.write_bytes(pickle.dumps([play(plan) for plan in plans]))
+        file.write_bytes(pickle.dumps([play(plan, app) for plan in plans]))
 
     return spawn(work, file.with_suffix(".log"))
 

@@ -20,6 +20,7 @@ from amiforge.ec2.builder import Builder
 from amiforge.ec2.source_image import SourceImage
 from amiforge.errors import CheckFailed
 from amiforge.recipes.recipe import Recipe
+from amiforge.sandbox.api.app import App
 from amiforge.sandbox.faults import Fault
 from amiforge.settings import AwsSettings, BakeSettings
 from tests.deaths.ec2 import SOURCE
@@ -73,12 +74,12 @@ class Outcome:
 class Attempt:
     """A plan on its way, in a folder of its own."""
 
-    def __init__(self, plan: Plan, folder: Path) -> None:
+    def __init__(self, plan: Plan, folder: Path, app: App) -> None:
         self.plan = plan
         self.folder = folder
         self.runs = folder / "runs"
         self.log = folder / "children.log"
-        self.world = World(folder, plan.faults)
+        self.world = World(folder, plan.faults, app)
         self.outcome = Outcome(plan)
 
     def play(self) -> Outcome:
@@ -235,10 +236,10 @@ def _die_at_call(number: int) -> None:
     session.send = fatal
 
 
-def boundaries(plan: Plan) -> tuple[int, float]:
+def boundaries(plan: Plan, app: App) -> tuple[int, float]:
     """Give how many lines the journal of a bake has that nobody kills, and how many seconds it takes."""
     folder = Path(tempfile.mkdtemp(prefix="deaths-", dir=_MEMORY))
-    attempt = Attempt(plan, folder)
+    attempt = Attempt(plan, folder, app)
     outcome = attempt.play()
     if outcome.wrong or outcome.deaths:
         raise RuntimeError(f"a bake without deaths came to no good end: {outcome}")
@@ -247,11 +248,11 @@ def boundaries(plan: Plan) -> tuple[int, float]:
     return len(lines), lines[-1]["at"] - lines[0]["at"]
 
 
-def play(plan: Plan) -> Outcome:
+def play(plan: Plan, app: App) -> Outcome:
     """Play a plan in a folder that stays only if something is wrong."""
     folder = Path(tempfile.mkdtemp(prefix="deaths-", dir=_MEMORY))
     try:
-        outcome = Attempt(plan, folder).play()
+        outcome = Attempt(plan, folder, app).play()
     except Exception as error:  # noqa: BLE001 - one plan says nothing about the others
         outcome = Outcome(plan, wrong=[f"{type(error).__name__}: {error}"])
     if outcome.wrong:

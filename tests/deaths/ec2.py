@@ -36,14 +36,29 @@ SOURCE = ImageRecord(
 )
 
 
-class Ec2:
-    """A fresh account, served from the moment this exists until it is left."""
+def warmed() -> App:
+    """Give an endpoint that has answered once and is not served yet: a fork of it need not begin from nothing."""
+    nowhere = Path("/nonexistent")
+    app = App(Account(PretendMachines(nowhere), ImageRecords(nowhere), FakeAddresses(), (SOURCE,)), {})
+    client = Client(app)
+    signed = {"Authorization": f"AWS4-HMAC-SHA256 Credential=x/20250101/{REGION}/ec2/aws4_request, SignedHeaders=host"}
+    launch = f"RunInstances&ImageId={SOURCE.id}&InstanceType=m6i.large&MinCount=1&MaxCount=1&DryRun=true"
+    for call in ("DescribeImages", "DescribeSubnets", "DescribeInstances", "DescribeKeyPairs", launch):
+        kind = "application/x-www-form-urlencoded"
+        client.post("/", data=f"Action={call}&Version=2016-11-15", headers=signed, content_type=kind)
+    app.traffic.clear()
+    return app
 
-    def __init__(self, folder: Path) -> None:
+
+class Ec2:
+    """A fresh account, served from the moment this exists until it is left. Takes over a warmed one, for good."""
+
+    def __init__(self, folder: Path, app: App | None = None) -> None:
         self._plain = ec2_backends.backend
-        records = ImageRecords(folder / "records")
-        self.account = Account(PretendMachines(folder), records, FakeAddresses(), (SOURCE,))
-        self.app = App(self.account, {})
+        machines, records = PretendMachines(folder), ImageRecords(folder / "records")
+        self.app = app or App(Account(machines, records, FakeAddresses(), (SOURCE,)), {})
+        self.account = self.app.account
+        self.account.machines, self.account.records = machines, records
         self._busy, self._lock = 0, Lock()
         self._server = bind(self._counted)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -98,17 +113,6 @@ class Ec2:
         calls = [call for call in self.app.traffic.calls if call.operation == "CreateImage"]
         made["image"] = sum(call.outcome in {"ok", "lost"} for call in calls)
         return dict(made)
-
-
-def warm(folder: Path) -> None:
-    """Have the endpoint answer once, without serving it, so that what is made at the first call is made."""
-    account = Account(PretendMachines(folder), ImageRecords(folder / "records"), FakeAddresses(), (SOURCE,))
-    client = Client(App(account, {}))
-    signed = {"Authorization": f"AWS4-HMAC-SHA256 Credential=x/20250101/{REGION}/ec2/aws4_request, SignedHeaders=host"}
-    launch = f"RunInstances&ImageId={SOURCE.id}&InstanceType=m6i.large&MinCount=1&MaxCount=1&DryRun=true"
-    for call in ("DescribeImages", "DescribeSubnets", "DescribeInstances", "DescribeKeyPairs", launch):
-        kind = "application/x-www-form-urlencoded"
-        client.post("/", data=f"Action={call}&Version=2016-11-15", headers=signed, content_type=kind)
 
 
 def _there(ec2: Any) -> Iterator[str]:

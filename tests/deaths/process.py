@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from amiforge.bake.journal import Journal
+from amiforge.sandbox.api.app import App
 from amiforge.sandbox.faults import Fault
 from amiforge.settings import AwsSettings
 from tests.deaths.ec2 import REGION, Ec2
@@ -125,11 +126,11 @@ def run(work: Callable[[], None], log: Path, moment: Moment) -> End:
 class World:
     """An account served by a process of its own, which no death of a bake touches."""
 
-    def __init__(self, folder: Path, faults: Sequence[Fault]) -> None:
+    def __init__(self, folder: Path, faults: Sequence[Fault], app: App) -> None:
         asks, self._asks = os.pipe()
         self._answers, answers = os.pipe()
         parent = os.getpid()
-        self._pid = spawn(lambda: _serve(folder, faults, asks, answers, parent), folder / "ec2.log")
+        self._pid = spawn(lambda: _serve(Ec2(folder, app), faults, asks, answers, parent), folder / "ec2.log")
         os.close(asks)
         os.close(answers)
         self.settings = AwsSettings(region=REGION, endpoint_url=str(self._answer()))
@@ -164,8 +165,8 @@ class World:
         os.close(self._answers)
 
 
-def _serve(folder: Path, faults: Sequence[Fault], asks: int, answers: int, parent: int) -> None:
-    with Ec2(folder) as ec2:
+def _serve(served: Ec2, faults: Sequence[Fault], asks: int, answers: int, parent: int) -> None:
+    with served as ec2:
         for fault in faults:
             ec2.order(fault)
         os.write(answers, json.dumps(ec2.url).encode() + b"\n")

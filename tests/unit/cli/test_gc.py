@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from amiforge.bake.claim import claim
+from amiforge.bake.claim import claim, holder
+from amiforge.bake.journal import Journal, read
 from amiforge.cli.app import run
+from amiforge.redaction import Redaction
 from tests.deaths.ec2 import Ec2
 from tests.unit.bake.test_gc import Account
 
@@ -74,6 +76,52 @@ def test_a_run_that_a_process_here_works_on_is_left_alone(account: Account, caps
         assert run(["gc", "--run", "r", "--delete"]) == 0
     assert "a process on this machine works on the run" in capsys.readouterr().out
     assert account.ec2.inventory() == before
+
+
+def begun(account: Account) -> Path:
+    """Leave a run's things in EC2, and its folder here; its process was killed while it wrote a line."""
+    account.leave()
+    folder = Path(".amiforge/runs/r")
+    Journal(folder / "journal.jsonl", Redaction()).begin(run="r")
+    with (folder / "journal.jsonl").open("a") as file:
+        file.write('{"at": 1, "ki')
+    (folder / "builder.key").write_text("private")
+    return folder
+
+
+def test_a_run_that_is_collected_is_given_up_here_as_well(account: Account) -> None:
+    folder = begun(account)
+    assert run(["gc", "--run", "r"]) == 0
+    assert (folder / "builder.key").exists()
+    assert run(["gc", "--run", "r", "--delete"]) == 0
+    assert not (folder / "builder.key").exists()
+    *_, failed, ended = read(folder / "journal.jsonl")
+    assert "amiforge gc" in failed["error"]
+    assert (ended["kind"], ended["outcome"]) == ("ended", "failed")
+
+
+def test_a_run_whose_image_is_good_can_still_be_brought_to_its_end(account: Account) -> None:
+    folder = begun(account)
+    tags = account.tags("image", "snapshot", **{"amiforge:state": "verified"})
+    account.api.create_image(InstanceId=account.launch(), Name="good", TagSpecifications=tags)
+    assert run(["gc", "--run", "r", "--delete"]) == 0
+    assert [line["kind"] for line in read(folder / "journal.jsonl")] == ["run"]
+
+
+def test_nobody_takes_up_a_run_while_it_is_collected(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, held = begun(account), []
+    monkeypatch.setattr("amiforge.bake.gc.remove", lambda *_: held.append(holder(folder / "claim")))
+    monkeypatch.setattr("amiforge.bake.gc._SETTLE", 0)
+    run(["gc", "--run", "r", "--delete", "--config", _impatient()])
+    assert held
+    assert all(held)
+    assert not holder(folder / "claim")
+
+
+def _impatient() -> str:
+    file = Path("impatient.toml")
+    file.write_text("[bake]\nterminate_deadline = 0.1\n")
+    return str(file)
 
 
 def test_regions_are_looked_through_as_asked(account: Account, capsys: Printed) -> None:
