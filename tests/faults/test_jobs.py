@@ -19,14 +19,8 @@ from amiforge.host.ssh import SshHost
 from amiforge.sandbox.forwarder import Forwarder
 from amiforge.settings import EngineSettings
 from tests.realhost import OS_RELEASE
-from tests.sshd import USER, Sshd, missing
+from tests.sshd import USER, Sshd
 from tests.unit.engine.test_apply import Note, Notes
-
-pytestmark = [
-    pytest.mark.subprocesses,
-    pytest.mark.sockets,
-    pytest.mark.skipif(bool(missing()), reason=missing() or "sshd is here"),
-]
 
 SETTINGS = EngineSettings(link_wait=20)
 COUNT = 'for i in 1 2 3 4 5 6 7 8; do echo "line $i"; sleep 0.25; done; printf %s "$2" >"$1"'
@@ -64,12 +58,6 @@ def amazon(sshd: Sshd, port: int = 0, **settings: Any) -> AmazonHost:
     return host
 
 
-@pytest.fixture
-def sshd() -> Iterator[Sshd]:
-    with Sshd() as server:
-        yield server
-
-
 class Recorded:
     """All events of an apply, and something done once when a job's output reaches a line."""
 
@@ -94,6 +82,7 @@ class Recorded:
         return "".join(event.text for event in self.events if isinstance(event, JobOutput))
 
 
+@pytest.mark.fault("connection killed under a job")
 def test_a_cut_link_is_taken_up_again_and_the_job_goes_on(sshd: Sshd, tmp_path: Path) -> None:
     host, heard = amazon(sshd), Recorded("line 3", sshd.kill_sessions)
     note = Note(str(tmp_path / "a"), write=COUNT, job=True)
@@ -106,6 +95,7 @@ def test_a_cut_link_is_taken_up_again_and_the_job_goes_on(sshd: Sshd, tmp_path: 
     assert (sshd.connections, host.connections) == (2, 2)
 
 
+@pytest.mark.fault("connection killed under a job")
 def test_a_cut_link_leaves_a_failing_job_its_true_exit_status(sshd: Sshd, tmp_path: Path) -> None:
     host, heard = amazon(sshd), Recorded("line 3", sshd.kill_sessions)
     note = Note(str(tmp_path / "a"), write=f"{COUNT}; exit 42", job=True)
@@ -115,6 +105,7 @@ def test_a_cut_link_leaves_a_failing_job_its_true_exit_status(sshd: Sshd, tmp_pa
     assert heard.printed == PRINTED
 
 
+@pytest.mark.fault("silent link")
 def test_a_frozen_link_is_noticed_within_the_configured_silence(sshd: Sshd, tmp_path: Path) -> None:
     with Forwarder("127.0.0.1", sshd.port) as link:
         host = amazon(sshd, link.port, silence=2)

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,34 +25,9 @@ from amiforge.errors import (
 from amiforge.host.ssh import SshHost
 from amiforge.host.wait import wait_for_ssh
 from amiforge.sandbox.forwarder import Forwarder
-from tests.sshd import REAL_SUDO, USER, Sshd, free_port, missing
+from tests.sshd import REAL_SUDO, USER, Sshd, free_port
 
-pytestmark = [
-    pytest.mark.sockets,
-    pytest.mark.subprocesses,
-    pytest.mark.skipif(bool(missing()), reason=missing()),
-]
 real_sudo = pytest.mark.skipif(not REAL_SUDO, reason="sudoers can be replaced only as root, with sudo installed")
-
-
-@pytest.fixture
-def sshd() -> Iterator[Sshd]:
-    with Sshd() as server:
-        yield server
-
-
-@pytest.fixture
-def host(sshd: Sshd) -> Iterator[SshHost]:
-    with_server = sshd.host()
-    with_server.connect()
-    yield with_server
-    with_server.close()
-
-
-@pytest.fixture
-def link(sshd: Sshd) -> Iterator[Forwarder]:
-    with Forwarder("127.0.0.1", sshd.port) as forwarder:
-        yield forwarder
 
 
 def after(seconds: float, action: object) -> threading.Timer:
@@ -80,6 +54,7 @@ def test_nagle_is_off(host: SshHost) -> None:
     assert transport.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 
+@pytest.mark.fault("connection killed under a quick command")
 def test_killed_session_is_a_lost_connection_within_a_second_and_no_status(host: SshHost, sshd: Sshd) -> None:
     pieces: list[bytes] = []
     killed = after(0.5, sshd.kill_sessions)
@@ -91,6 +66,7 @@ def test_killed_session_is_a_lost_connection_within_a_second_and_no_status(host:
     killed.join()
 
 
+@pytest.mark.fault("connection killed under a quick command")
 def test_lost_connection_stays_lost_until_connect(host: SshHost, sshd: Sshd) -> None:
     sshd.kill_sessions()
     time.sleep(0.2)
@@ -103,6 +79,7 @@ def test_lost_connection_stays_lost_until_connect(host: SshHost, sshd: Sshd) -> 
     assert sshd.connections == 2
 
 
+@pytest.mark.fault("connection killed under a quick command")
 def test_reset_link_is_a_lost_connection(sshd: Sshd, link: Forwarder) -> None:
     host = sshd.host(port=link.port)
     host.connect()
@@ -113,6 +90,7 @@ def test_reset_link_is_a_lost_connection(sshd: Sshd, link: Forwarder) -> None:
     host.close()
 
 
+@pytest.mark.fault("silent link")
 def test_frozen_link_is_noticed_while_a_command_runs(sshd: Sshd, link: Forwarder) -> None:
     host = sshd.host(port=link.port, silence=2)
     host.connect()
@@ -126,6 +104,7 @@ def test_frozen_link_is_noticed_while_a_command_runs(sshd: Sshd, link: Forwarder
     host.close()
 
 
+@pytest.mark.fault("silence while a session is opened")
 def test_frozen_link_is_noticed_while_a_session_is_opened(sshd: Sshd, link: Forwarder) -> None:
     host = sshd.host(port=link.port, silence=2)
     host.connect()
@@ -137,6 +116,7 @@ def test_frozen_link_is_noticed_while_a_session_is_opened(sshd: Sshd, link: Forw
     host.close()
 
 
+@pytest.mark.fault("silent link")
 def test_frozen_link_is_noticed_while_a_script_is_sent(sshd: Sshd, link: Forwarder) -> None:
     host = sshd.host(port=link.port, silence=2)
     host.connect()
@@ -149,6 +129,7 @@ def test_frozen_link_is_noticed_while_a_script_is_sent(sshd: Sshd, link: Forward
     host.close()
 
 
+@pytest.mark.fault("slow link")
 def test_link_slower_than_its_heartbeats_is_not_dead(sshd: Sshd, link: Forwarder) -> None:
     host = sshd.host(port=link.port, silence=3)
     host.connect()
@@ -158,6 +139,7 @@ def test_link_slower_than_its_heartbeats_is_not_dead(sshd: Sshd, link: Forwarder
     host.close()
 
 
+@pytest.mark.fault("slow link")
 def test_silent_command_on_a_good_link_outlives_the_silence(sshd: Sshd) -> None:
     host = sshd.host(silence=0.5)
     host.connect()
@@ -170,6 +152,7 @@ def test_command_killed_by_a_signal_has_a_status(host: SshHost) -> None:
     assert host.run("kill -TERM $$").status == 143
 
 
+@pytest.mark.fault("output flood")
 def test_flood_on_both_streams_arrives_whole(host: SshHost) -> None:
     size = 5 * 2**20
     output = host.run(f"head -c {size} /dev/zero >&2 & head -c {size} /dev/zero; wait")
@@ -197,6 +180,7 @@ def test_daemon_that_keeps_the_pipe_open_keeps_nobody_waiting(host: SshHost) -> 
     assert time.monotonic() - started < 5
 
 
+@pytest.mark.fault("command out of time")
 def test_command_out_of_time_is_killed(host: SshHost) -> None:
     with pytest.raises(CommandTimedOut):
         host.run("sleep 4321; echo woke", timeout=0.5)
@@ -204,6 +188,7 @@ def test_command_out_of_time_is_killed(host: SshHost) -> None:
     assert b"sleep 4321" not in listed
 
 
+@pytest.mark.fault("noisy login shell")
 @pytest.mark.parametrize(
     "bashrc",
     [
@@ -221,6 +206,7 @@ def test_noisy_login_shell_changes_nothing(bashrc: str) -> None:
         host.close()
 
 
+@pytest.mark.fault("noisy login shell")
 def test_login_shell_that_runs_nothing_says_so() -> None:
     with Sshd(bashrc="echo Please login as the user ubuntu; exit 142\n") as server:
         host = server.host()
@@ -231,6 +217,7 @@ def test_login_shell_that_runs_nothing_says_so() -> None:
         host.close()
 
 
+@pytest.mark.fault("sudo refuses")
 @real_sudo
 @pytest.mark.parametrize(
     ("sudoers", "says"),
@@ -253,12 +240,14 @@ def test_sudo_that_refuses_is_told_from_a_failing_command_at_once(sudoers: str, 
         host.close()
 
 
+@pytest.mark.fault("sudo grumbles")
 @real_sudo
 def test_sudo_that_grumbles_is_no_error(host: SshHost) -> None:
     assert host.run("hostname").stdout == b"no-such-host\n"
     assert host.run(":").stderr == b""
 
 
+@pytest.mark.fault("host key changed")
 def test_changed_host_key_is_refused_with_both_fingerprints(sshd: Sshd) -> None:
     host = sshd.host()
     other = subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(sshd.path / "other")], check=False)
@@ -273,6 +262,7 @@ def test_changed_host_key_is_refused_with_both_fingerprints(sshd: Sshd) -> None:
     assert refused.value.lines["expected"] != refused.value.lines["got"]
 
 
+@pytest.mark.fault("host key changed")
 def test_unknown_host_is_refused_unless_new_ones_are_welcome(sshd: Sshd) -> None:
     strict = SshHost("127.0.0.1", USER, port=sshd.port, key=sshd.key, settings=sshd.ssh())
     with pytest.raises(HostKeyMismatch, match="not known"):
@@ -292,6 +282,7 @@ def test_wrong_key_is_refused_with_a_fix(sshd: Sshd) -> None:
     assert refused.value.lines["fix"]
 
 
+@pytest.mark.fault("nobody answers")
 def test_nobody_there_is_unreachable_and_names_the_place(sshd: Sshd) -> None:
     port = free_port()
     with pytest.raises(Unreachable, match=f"127.0.0.1 port {port}") as unreachable:
@@ -299,6 +290,7 @@ def test_nobody_there_is_unreachable_and_names_the_place(sshd: Sshd) -> None:
     assert {"reason", "deadline", "fix"} <= set(unreachable.value.lines)
 
 
+@pytest.mark.fault("nobody answers")
 def test_server_that_says_nothing_is_unreachable_within_its_deadline(sshd: Sshd) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         started = time.monotonic()
@@ -324,6 +316,7 @@ def test_booting_machine_is_waited_for(sshd: Sshd) -> None:
         timer.join()
 
 
+@pytest.mark.fault("nobody answers")
 def test_wait_gives_up_at_its_deadline_with_the_last_reason(sshd: Sshd) -> None:
     started = time.monotonic()
     with pytest.raises(Unreachable) as gave_up:
@@ -341,12 +334,14 @@ def test_held_script_lives_exactly_as_long_as_it_is_held(host: SshHost) -> None:
     assert host.run(f"cat {path}; rm {path}").stdout == b"released\n"
 
 
+@pytest.mark.fault("two amiforges on one host")
 def test_held_script_that_ends_early_is_a_busy_host(host: SshHost) -> None:
     with pytest.raises(HostBusy) as busy, host.hold("echo somebody else >&2; exit 1"):
         pass
     assert "somebody else" in busy.value.lines["holder"]
 
 
+@pytest.mark.fault("connection killed under a quick command")
 def test_held_script_sees_the_end_when_the_link_dies(host: SshHost, sshd: Sshd) -> None:
     script = "f=$(mktemp); trap 'echo released >$f' EXIT; echo $f; echo; cat >/dev/null"
     with host.hold(script) as printed:
