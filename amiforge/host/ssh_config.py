@@ -116,12 +116,21 @@ class SshConfig:
         for pattern in shlex.split(patterns):
             path = relative_to / Path(pattern).expanduser()
             for file in sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor)))):
-                for line in self._lines(file, relative_to, depth - 1):
-                    if block != _ANYWHERE and _split(line)[0] in {"host", "match"}:
-                        # It would count only where both blocks match, which cannot be written in one file.
-                        self.warnings.append(f"{file}: Host and Match in a file included from a block: {block}")
-                        break
-                    yield line
+                yield from self._inner(file, relative_to, depth - 1, block)
+
+    def _inner(self, file: Path, relative_to: Path, depth: int, block: str) -> Iterator[str]:
+        try:
+            lines = list(self._lines(file, relative_to, depth))
+        except OSError as error:
+            # ssh goes on without it, too.
+            self.warnings.append(f"{file}: {error.strerror}")
+            return
+        for line in lines:
+            if block != _ANYWHERE and _split(line)[0] in {"host", "match"}:
+                # It would count only where both blocks match, which cannot be written in one file.
+                self.warnings.append(f"{file}: Host and Match in a file included from a block: {block}")
+                return
+            yield line
 
     def _block(self, word: str, value: str, line: str, file: Path) -> str:
         unknown = _criteria(value) - _JUDGED if word == "match" else set()

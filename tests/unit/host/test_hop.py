@@ -109,12 +109,16 @@ def test_includes_stand_in_their_place(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "1").write_text("User first\nHost other\n  Port 24\n")
     (tmp_path / "d" / "2").write_text("Host h\n  Port 23\n")
+    (tmp_path / "d" / "folder").mkdir()
     (tmp_path / "in-block").write_text("Port 25\nHost h\n  User never\n")
-    text = f"Include {tmp_path}/d/*  {tmp_path}/nothing\nHostName real\nHost k\n  Include {tmp_path}/in-block\n  User k\n"
+    text = (
+        f"Include {tmp_path}/d/*  {tmp_path}/nothing\nHostName real\nHost k\n  Include {tmp_path}/in-block\n  User k\n"
+    )
     assert shown(way(tmp_path, text, "h")) == ["first@real:23"]
     assert shown(way(tmp_path, text, "k")) == ["first@real:25"]
-    (warning,) = SshConfig.read(tmp_path / "config").warnings
-    assert warning.endswith("in a file included from a block: Host k")
+    folder, block = SshConfig.read(tmp_path / "config").warnings
+    assert folder == f"{tmp_path}/d/folder: Is a directory"
+    assert block.endswith("in a file included from a block: Host k")
 
 
 def test_a_match_that_cannot_be_judged_never_matches_and_is_named(tmp_path: Path) -> None:
