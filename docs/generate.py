@@ -164,8 +164,8 @@ def _family(family: Family) -> tuple[str, ...]:
 def clean() -> Iterator[str]:
     """What is wiped from a builder before it is imaged."""
     yield "# Clean\n\nAreas in their order. Each is wiped, then looked at again; an image is made only of a builder on"
-    yield "which nothing of all this is left. Those marked with * let people in: they go last, and come back when the proof"
-    yield "fails. What to do then: [when the clean finds something](../how-to/clean.md).\n"
+    yield "which nothing of all this is left. Those marked with * let people in: they go last, and come back if the"
+    yield "proof fails. What to do then: [when the clean finds something](../how-to/clean.md).\n"
     rows = [(area.name + " *" * area.closing, area.why, _wiped(area.text)) for area in AREAS]
     yield from _table(("Area", "Why", "What"), rows)
 
