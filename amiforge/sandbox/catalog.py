@@ -20,6 +20,8 @@ from amiforge.sandbox.standins import STANDINS, Build, Format, Origin, Package, 
 
 #: Where in the mirror lies what no machine sees.
 UNSERVED = "unserved"
+#: What a file may have entries of.
+_KINDS = ("package", "repository", "artifact", "image")
 
 _CODE = ("artifacts", "catalog", "deb", "kmod", "mirror", "pool", "rpm", "signing", "standins")
 
@@ -180,9 +182,15 @@ def _builds(package: Package, origin: Origin, kind: Format) -> Iterator[Build]:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
+        data = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path.name} is not TOML: {error}", file=str(path)) from None
+    for kind, entries in data.items():
+        if kind not in _KINDS:
+            raise ConfigError(f"{path.name}: there is no {kind}", file=str(path), fix=f"use one of {', '.join(_KINDS)}")
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise ConfigError(f"{path.name}: {kind} is no list of tables", file=str(path), fix=f"write [[{kind}]]")
+    return data
 
 
 def _by_repository(data: dict[str, Any]) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def loaded(entry: EntryPoint) -> object:
     """
     try:
         return entry.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         frames = traceback.extract_tb(error.__traceback__)
         raise RecipeError(
             f"entry point {entry.name} = {entry.value} cannot be loaded: {type(error).__name__}: {error}",
