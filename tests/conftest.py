@@ -33,6 +33,7 @@ AWS_VARIABLES = (
 TOGETHER = {
     "tests/sandbox/test_law": "law",
     "tests/sandbox/": "sandbox",
+    "tests/faults/test_machines": "machines",
     "tests/faults/": "accounts",
     "tests/unit/resources/test_user": "accounts",
     "tests/unit/verify/test_plugin": "accounts",

@@ -27,7 +27,7 @@ SHA256 = hashlib.sha256(BODY).hexdigest()
 #: Pauses and patience as long as they are would only make the tests long.
 SHORT = {
     "sleep": "exec /bin/sleep 0.05",
-    "curl": 'for word do shift; [ "$word" != 60 ] || word=2; set -- "$@" "$word"; done; exec /usr/bin/curl "$@"',
+    "curl": 'for word do shift; [ "$word" != 60 ] || word=1; set -- "$@" "$word"; done; exec /usr/bin/curl "$@"',
 }
 WGET = {"sleep": SHORT["sleep"]}
 NO_CURL = "mount --bind /dev/null /usr/bin/curl\n"

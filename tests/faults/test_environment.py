@@ -29,12 +29,9 @@ def wanted(place: Path) -> Notes:
 @pytest.mark.parametrize(
     "bashrc",
     [
-        "umask 000",
-        "umask 077",
-        "export LANG=tr_TR.UTF-8 LC_ALL=tr_TR.UTF-8 LANGUAGE=de",
-        "export PATH=/usr/bin:/bin IFS=x POSIXLY_CORRECT=1 BASH_ENV=/nonexistent",
-        "export TZ=Pacific/Kiritimati HOME=/nonexistent TMPDIR=/nonexistent",
-        "ulimit -n 64; ulimit -c 0",
+        "umask 000; export LANG=tr_TR.UTF-8 LC_ALL=tr_TR.UTF-8 LANGUAGE=de",
+        "umask 077; export PATH=/usr/bin:/bin IFS=x POSIXLY_CORRECT=1 BASH_ENV=/nonexistent",
+        "export TZ=Pacific/Kiritimati HOME=/nonexistent TMPDIR=/nonexistent; ulimit -n 64",
     ],
 )
 def test_surroundings_of_the_login_shell_change_nothing(bashrc: str) -> None:

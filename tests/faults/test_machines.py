@@ -163,6 +163,7 @@ def test_killed_rpm_transaction_is_finished_by_the_next_apply(tmp_path: Path) ->
         assert apply(made.host, [Notes(wanted)], settings=SETTINGS).changed == 0
 
 
+@pytest.mark.nightly
 @pytest.mark.fault("package transaction killed")
 def test_killed_rpm_upgrade_that_left_two_versions_says_how_to_repair(tmp_path: Path) -> None:
     files = repository(rpm(tmp_path, "twice"), rpm(tmp_path, "twice", version="2", lingers="post"))
@@ -192,8 +193,9 @@ def test_package_that_does_not_fit_says_how_much_room_there_is(tmp_path: Path) -
         assert apply(made.host, [Notes(Packages(("large",)))], settings=SETTINGS).changed == 1
 
 
+@pytest.mark.nightly
 @pytest.mark.fault("read-only")
-def test_read_only_root_is_named_by_every_package_manager_and_not_waited_for(tmp_path: Path) -> None:
+def test_read_only_root_is_named_and_not_waited_for(tmp_path: Path) -> None:
     files = repository(rpm(tmp_path, "any"))
     with booted(tmp_path, "debian-rpm", files=files) as made:
         assert made.host.run("mount -o remount,ro /").status == 0

@@ -32,7 +32,7 @@ def everything(server: Sshd, size: int) -> Notes:
 
 
 @pytest.mark.fault("slow link")
-@pytest.mark.parametrize(("delay", "silence"), [(0.25, 1), pytest.param(1.0, 3, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(("delay", "silence"), [(0.15, 0.7), pytest.param(1.0, 3, marks=pytest.mark.nightly)])
 def test_link_with_a_long_way_to_and_fro_is_not_dead(delay: float, silence: float) -> None:
     heard: list[Event] = []
     with (
@@ -70,7 +70,7 @@ def test_narrow_link_carries_everything_and_is_not_dead_while_it_does(rate: int,
 
 
 @pytest.mark.fault("upload cut")
-@pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
+@pytest.mark.parametrize("share", [0.01, 0.99])
 def test_upload_that_is_cut_leaves_the_old_file_or_the_new_one(share: float) -> None:
     size = 3_000_000
     with amazon("echo old >$at/place/file\n") as server, Forwarder("127.0.0.1", server.port) as link:

@@ -52,6 +52,13 @@ RPM = (
 
 
 @pytest.mark.parametrize("manager", [Dnf(), Yum()])
+def test_rpm_package_left_in_two_versions_names_the_cut_off_transaction_and_its_repair(manager: PackageManager) -> None:
+    with pytest.raises(FactUnreadable, match=r"jq is installed twice, as 1\.7\.1-1\.amzn2023 and 1\.8-1") as error:
+        manager.read_installed(f"{RPM}jq\t0\t1.8\t1\tx86_64\n", ["jq", "nope"])
+    assert manager.name in error.value.lines["fix"]
+
+
+@pytest.mark.parametrize("manager", [Dnf(), Yum()])
 def test_rpm_gives_every_installed_version(manager: PackageManager) -> None:
     assert manager.read_installed(RPM, ["jq", "nope", "nvidia-driver", "kernel"]) == {
         "jq": ("1.7.1-1.amzn2023",),
