@@ -35,10 +35,13 @@ def held(machine: Machine, script: str, *arguments: str) -> Iterator[None]:
         stderr=subprocess.STDOUT,
         text=True,
     ) as process:
-        said = cast("IO[str]", process.stdout)
-        first = said.readline()
-        if first != "held\n":
-            raise SandboxUnavailable(f"a script inside {machine.instance_id} failed", output=first + said.read())
+        said: list[str] = []
+        for line in cast("IO[str]", process.stdout):
+            if line == "held\n":
+                break
+            said.append(line)
+        else:
+            raise SandboxUnavailable(f"a script inside {machine.instance_id} failed", output="".join(said))
         try:
             yield
         finally:
