@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -70,11 +70,14 @@ def of_recipe(recipe: Recipe, there: Where) -> Iterator[Finding]:
 
 
 def of_ec2(recipe: Recipe, settings: Config, there: Where) -> Sequence[Finding]:
-    """Give what AWS says."""
+    """Give what AWS says, without what the calls were signed with."""
     from amiforge.ec2.preflight import Wanted, open_services, preflight
+    from amiforge.redaction import Redaction
 
-    wanted = Wanted(recipe.name, recipe.source, recipe.builder, settings.bake, len(recipe.tasks))
-    return preflight(open_services(there.aws), wanted)
+    services = open_services(there.aws)
+    found = preflight(services, Wanted(recipe.name, recipe.source, recipe.builder, settings.bake, len(recipe.tasks)))
+    redaction = Redaction(services.secrets())
+    return [replace(each, detail=redaction.text(each.detail)) for each in found]
 
 
 def exit_status(found: Sequence[Finding]) -> int:

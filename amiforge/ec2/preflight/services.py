@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from amiforge.ec2.preflight.finding import Unasked, ask
 from amiforge.ec2.session import Clients, open_clients, open_session, translate_failures
 from amiforge.settings import AwsSettings
+from amiforge.shell import Secret
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials
@@ -38,6 +40,16 @@ class Services:
     kms: Any
     quotas: Any
     credentials: Credentials | None
+
+    def secrets(self) -> tuple[Secret, ...]:
+        """Give what calls are signed with: AWS quotes it when it refuses a signature, and nobody may see it."""
+        credentials = self.credentials
+        if credentials is None or self.clients.local:
+            return ()
+        frozen = ask(credentials.get_frozen_credentials)
+        if isinstance(frozen, Unasked):
+            return ()
+        return tuple(Secret(value) for value in (frozen.secret_key, frozen.token) if value)
 
 
 def open_services(settings: AwsSettings) -> Services:

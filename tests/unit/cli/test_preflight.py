@@ -8,7 +8,8 @@ import pytest
 
 from amiforge.cli.app import run
 from amiforge.cli.choice import Chosen
-from amiforge.cli.preflight import as_lines, describe, exit_status, of_recipe
+from amiforge.cli.config import load
+from amiforge.cli.preflight import as_lines, describe, exit_status, of_ec2, of_recipe
 from amiforge.cli.where import Where
 from amiforge.ec2.preflight import Finding
 from amiforge.engine.events import silent
@@ -72,6 +73,18 @@ def test_what_speaks_against_the_recipe_itself_is_found_too() -> None:
     assert set(found) == {"compatibility", "downloads"}
     assert "--allow" in found["compatibility"].fix
     assert "amiforge lock" in found["downloads"].fix
+
+
+def test_what_calls_are_signed_with_is_shown_by_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = {"AWS_SECRET_ACCESS_KEY": "hunter2hunter2", "AWS_SESSION_TOKEN": "token-of-mine"}
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+    quoting = Finding("problem", "credentials", "should have been: " + " ".join(secrets.values()), "log in")
+    monkeypatch.setattr("amiforge.ec2.preflight.preflight", lambda *_: (quoting,))
+    there = Where(AwsSettings(region="us-east-1"), EngineSettings(), Ssh(), Trust({}, {}), silent)
+    (found,) = of_ec2(eks_gpu, load(environment={}), there)
+    assert found.detail.startswith("should have been: ")
+    assert not any(value in found.detail for value in secrets.values())
 
 
 def test_the_policy_is_json_and_nothing_else(
