@@ -15,11 +15,12 @@ test bench: PROGRAMS += sshd:openssh-server sudo:sudo git:git busybox:busybox pa
 PACKAGES = $(foreach pair,$(PROGRAMS),$(if $(shell command -v $(word 1,$(subst :, ,$(pair))) 2>/dev/null),,$(word 2,$(subst :, ,$(pair)))))
 ROOT_WITH_APT = $(and $(filter 0,$(shell id -u)),$(shell command -v apt-get 2>/dev/null))
 
-.PHONY: help venv programs demo test deaths test-lowest check format bench docs clean ami $(AMIS)
+.PHONY: help venv programs demo test nightly deaths test-lowest check format bench docs clean ami $(AMIS)
 
 help:
 	@echo 'make demo         bake eks_gpu in the sandbox on this machine (as root)'
 	@echo 'make test         run the tests; those that boot machines too when root'
+	@echo 'make nightly      try every property with 1,000 examples'
 	@echo 'make test-lowest  run the unit tests with the lowest versions we allow'
 	@echo 'make deaths       kill a bake hundreds of times, and look at what is left'
 	@echo 'make check        lint, format, types, import layers, documentation'
@@ -61,6 +62,10 @@ test: venv programs
 # Every boundary of the journal and random times in between; what is printed are deaths, boundaries and leaks.
 deaths: venv
 	$(BIN)/python -m tests.deaths
+
+# It says at its end how many examples there were.
+nightly: venv
+	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n 2 --dist load --timeout 3600 tests/properties
 
 test-lowest: $(VENV)-lowest/.ready
 	$(VENV)-lowest/bin/pytest -n 2 tests/unit
