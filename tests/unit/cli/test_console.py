@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from subprocess import CalledProcessError
 
 import pytest
 
+from amiforge.cli import app
 from amiforge.cli.console import listening
 from amiforge.engine.events import StepStarted
 from amiforge.errors import CommandFailed
@@ -50,3 +53,19 @@ def test_aside_leaves_stdout_to_the_result(capsys: pytest.CaptureFixture[str]) -
     output = capsys.readouterr()
     assert output.out == ""
     assert "launch" in output.err
+
+
+@pytest.mark.parametrize("error", [ValueError("no hunter22"), CalledProcessError(1, ["login", "hunter22"])])
+def test_the_log_of_a_crash_keeps_what_must_be_hidden(
+    error: Exception, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def crash() -> None:
+        with listening("bake", json=False, hide=[Secret("hunter22")]):
+            raise error
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(app, "app", lambda **_: crash())
+    assert app.run([]) == 1
+    said = capsys.readouterr().err + "".join(path.read_text() for path in tmp_path.rglob("crash-*.log"))
+    assert "[secret]" in said
+    assert "hunter22" not in said
