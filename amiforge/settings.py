@@ -98,5 +98,5 @@ class BakeSettings(Settings):
     )
     poll: Seconds = Field(5, description="seconds between two looks at something that EC2 is working on")
     lifetime: Seconds = Field(
-        14400, description="seconds after which a builder that nobody looks after powers itself off and is gone"
+        14400, description="seconds for which what a run made, and a builder kept for people, is left alone"
     )
