@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from amiforge.bake.claim import holder
-from amiforge.bake.journal import NAME, lost, read
+from amiforge.bake.journal import NAME, Attempt, read
 from amiforge.errors import ConfigError
 
 
@@ -104,6 +104,7 @@ def _told(lines: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Give what the lines after the first one come to."""
     told: dict[str, Any] = {"expires": "", "step": "", "outcome": "", "reason": "", "image": "", "unanswered": False}
     known: list[Mapping[str, Any]] = []
+    attempt = Attempt()
     for line in lines:
         match line["kind"]:
             case "resumed":
@@ -115,7 +116,8 @@ def _told(lines: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             case "known":
                 known.append(line["about"])
             case "asked" | "answered" | "refused" if line["operation"] == "RunInstances":
-                told["unanswered"] = line["kind"] == "asked" or (line["kind"] == "refused" and lost(line))
+                attempt.hear(line)
+                told["unanswered"] = attempt.open
             case "ended":
                 told |= {"outcome": line["outcome"], "image": line.get("image", "")}
                 told["reason"] = line.get("reason") or line.get("left") or told["reason"]

@@ -110,7 +110,7 @@ class Journal:
 
         What was asked to be removed again is left out, so that nobody waits for it to be seen.
         """
-        found = Made()
+        found, attempt = Made(), Attempt()
         for line in read(self.path):
             if "operation" not in line or line["step"] != step:
                 continue
@@ -119,15 +119,11 @@ class Journal:
                 found = replace(found, ids=tuple(each for each in found.ids if each != about.get(name)))
             if line["operation"] != operation:
                 continue
-            match line["kind"]:
-                case "asked":
-                    found = Made(found.ids, found.seconds, about.get("ClientToken", ""), open=True)
-                case "answered":
-                    found = Made((*found.ids, *about.get(name, ())), time.time() - line["at"])
-                case "refused" if not lost(line):
-                    found = Made(found.ids, found.seconds)
-                case _:
-                    pass
+            attempt.hear(line)
+            if line["kind"] == "answered":
+                found = Made((*found.ids, *about.get(name, ())), time.time() - line["at"])
+            else:
+                found = replace(found, token=attempt.token if attempt.open else "", open=attempt.open)
         return found
 
     def tokens(self, operation: str) -> frozenset[str]:
@@ -136,9 +132,32 @@ class Journal:
         return frozenset(line["about"].get("ClientToken", "") for line in asked)
 
 
-def lost(refused: Mapping[str, Any]) -> bool:
-    """Tell of the line of a refused call whether it may have worked all the same: its answer did not arrive."""
-    return kind(AwsRefused("", code=refused["about"]["code"])) == "link"
+@dataclass
+class Attempt:
+    """A creating call as the journal's lines tell of it, sent once or again with its token.
+
+    Attributes:
+        token: its client token; empty for calls that know none.
+        open: what came of it is not known.
+    """
+
+    token: str = ""
+    open: bool = False
+    _lost: bool = False
+
+    def hear(self, line: Mapping[str, Any]) -> None:
+        """Take in the next line about it, or about the attempt that follows."""
+        if line["kind"] == "asked":
+            token = line["about"].get("ClientToken", "")
+            self._lost = self._lost and self.open and token == self.token
+            self.token, self.open = token, True
+        elif line["kind"] == "answered":
+            self.open = False
+        else:
+            trouble = kind(AwsRefused("", code=line["about"]["code"]))
+            self._lost = self._lost or trouble == "link"
+            # It may have worked though its answer was lost, and a refusal to be asked again does not say otherwise.
+            self.open = self._lost and trouble in {"link", "throttle", "credentials"}
 
 
 def read(path: Path) -> Iterator[Mapping[str, Any]]:

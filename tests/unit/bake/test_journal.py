@@ -65,6 +65,33 @@ def test_the_ids_that_calls_made_are_found_again(tmp_path: Path) -> None:
     assert journal.made("RunInstances", "InstanceId", "verify image") == Made()
 
 
+@pytest.mark.parametrize(
+    ("refusals", "open_"),
+    [
+        (("ReadTimeoutError",), True),
+        (("ReadTimeoutError", "ExpiredToken"), True),
+        (("ReadTimeoutError", "RequestLimitExceeded", "ConnectTimeoutError"), True),
+        (("ReadTimeoutError", "InsufficientInstanceCapacity"), False),
+        (("ReadTimeoutError", "UnauthorizedOperation"), False),
+        (("ExpiredToken",), False),
+        (("RequestLimitExceeded",), False),
+    ],
+)
+def test_a_lost_answer_stays_lost_until_the_call_is_decided(
+    tmp_path: Path, refusals: tuple[str, ...], open_: bool
+) -> None:
+    journal = begun(tmp_path)
+    for code in refusals:
+        journal.call(Call("RunInstances", "asked", {"ClientToken": "t1"}))
+        journal.call(Call("RunInstances", "refused", {"code": code, "message": ""}))
+    found = journal.made("RunInstances", "InstanceId", journal.step)
+    assert (found.open, found.token) == (open_, "t1" if open_ else "")
+    journal.call(Call("RunInstances", "asked", {"ClientToken": "t2"}))
+    journal.call(Call("RunInstances", "refused", {"code": "RequestLimitExceeded", "message": ""}))
+    assert not journal.made("RunInstances", "InstanceId", journal.step).open
+    assert journal.tokens("RunInstances") == {"t1", "t2"}
+
+
 def test_a_run_never_writes_into_another_runs_journal(tmp_path: Path) -> None:
     begun(tmp_path)
     with pytest.raises(ConfigError, match="cannot begin the journal"):
