@@ -12,8 +12,9 @@ from urllib.parse import quote, quote_plus
 #: Shorter lines of a secret with many lines are left alone: a brace, a keyword, `=` at the end of base64.
 SHORTEST_LINE = 8
 
-#: What PEM writes around a key is the same for everybody.
-_ARMOUR = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]+-----")
+#: What PEM writes around a key is the same for everybody, and so is the first line of one in OpenSSH's format, which
+#: begins with `openssh-key-v1` and names the kind of key (OpenSSH, PROTOCOL.key).
+_ARMOUR = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]+-----|b3BlbnNzaC1rZXktdjEA[A-Za-z0-9+/]+")
 
 
 def forms(secret: str) -> Iterator[str]:
