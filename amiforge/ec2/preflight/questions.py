@@ -235,9 +235,12 @@ class Questions:
         busy = quotas.running(self.services) if types and markets else ()
         if isinstance(busy, Unasked):
             yield busy.finding("running instances")
-            busy = ()
+            return
         others = instance_types.look(self.services, [name for name, _ in busy])
-        used = quotas.count(busy, {**({} if isinstance(others, Unasked) else others), **self._types})
+        if isinstance(others, Unasked):
+            yield others.finding("running instances")
+            return
+        used = quotas.count(busy, {**others, **self._types})
         for market in markets:
             limits: dict[str, float] = {}
             for code in quotas.codes(types, market):
