@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from amiforge.bake.dead_man import renew
 from amiforge.bake.run import Run, expiry
+from amiforge.ec2.instances import on_shutdown
 from amiforge.ec2.refusal import code, kind
 from amiforge.ec2.tags import prolong
 from amiforge.errors import AmiforgeError, AwsRefused, Parked
@@ -35,10 +36,12 @@ def park(run: Run, waits: Parked) -> None:
 
 
 def keep(run: Run) -> None:
-    """Leave the builder of a failed bake to people, for as long as a bake may take."""
+    """Leave the builder of a failed bake to people, for as long as a bake may take; then it ends itself."""
     # While it is being wiped, a power-off means that it is proven clean, and nothing else may cause one.
     if not run.state.cleaning:
         with suppress(AmiforgeError):
+            on_shutdown(run.clients, run.builder.id, "terminate")
+            run.note(disarmed="")
             renew(run.host, run.settings.lifetime)
     _prolong(run)
     run.journal.write("ended", outcome="kept")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from amiforge.ec2.poll import Wait, poll
 from amiforge.ec2.refusal import code
@@ -95,9 +95,9 @@ def stop(clients: Clients, instance_id: str, deadline: float, *, force_after: fl
     return watch.until("stopped", ("pending", "running", "stopping"))
 
 
-def stop_on_shutdown(clients: Clients, instance_id: str) -> None:
-    """Make a shutdown from inside stop the instance; until now it would have terminated it."""
-    clients.ec2.modify_instance_attribute(InstanceId=instance_id, InstanceInitiatedShutdownBehavior={"Value": "stop"})
+def on_shutdown(clients: Clients, instance_id: str, becomes: Literal["stop", "terminate"]) -> None:
+    """Say what a shutdown from inside does to the instance; as it was launched, it terminates it."""
+    clients.ec2.modify_instance_attribute(InstanceId=instance_id, InstanceInitiatedShutdownBehavior={"Value": becomes})
 
 
 def terminate(clients: Clients, tags: Tags, role: str = "") -> Iterator[str]:

@@ -12,7 +12,7 @@ from amiforge.bake.reach import reach
 from amiforge.bake.run import Run
 from amiforge.bake.step import Step
 from amiforge.bake.steps.instance import await_off, end_all, start, survivor
-from amiforge.ec2.instances import Instance, leftover_volumes, stop, stop_on_shutdown, terminate, wait_running
+from amiforge.ec2.instances import Instance, leftover_volumes, on_shutdown, stop, terminate, wait_running
 from amiforge.engine.events import Waiting
 from amiforge.errors import AwsRefused, HostError, LaunchFailed
 
@@ -147,7 +147,7 @@ class Disarm(Step):
     def do(self, run: Run) -> str:
         """Change what a shutdown does."""
         run.watch.close()
-        stop_on_shutdown(run.clients, run.builder.id)
+        on_shutdown(run.clients, run.builder.id, "stop")
         disarm(run.host)
         run.note(disarmed=run.builder.id)
         return "a shutdown stops the builder from here on"

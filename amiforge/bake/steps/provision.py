@@ -71,7 +71,8 @@ class Clean(Step):
         run.note(cleaning=run.builder.id)
 
         def tell(line: str) -> None:
-            run.listener(Waiting(what="the wipe", seconds=0, detail=line))
+            if ": " not in line:  # a part of the work; each thing that is removed would be too much
+                run.listener(Waiting(what="the wipe", seconds=0, detail=line))
 
         try:
             removed = seal(
