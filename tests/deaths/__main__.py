@@ -16,6 +16,7 @@ from typing import Any
 
 import botocore.client
 import botocore.session
+import moto.core.responses
 
 from amiforge.ec2.session import open_clients
 from amiforge.sandbox.api.app import App
@@ -48,6 +49,8 @@ def prepare() -> App:
     os.environ |= {"AWS_EC2_METADATA_DISABLED": "true", "MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
     botocore.session.create_loader = cache(botocore.session.create_loader)
     _keep_client_classes()
+    responses: Any = moto.core.responses
+    responses.method_names_from_class = cache(responses.method_names_from_class)
     open_clients(AwsSettings(region=REGION, endpoint_url="http://127.0.0.1:9"))
     app = warmed()
     gc.freeze()

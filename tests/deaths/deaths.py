@@ -167,7 +167,7 @@ class Attempt:
 
     @property
     def _settings(self) -> BakeSettings:
-        return BakeSettings(runs=str(self.runs), poll=0.02)
+        return BakeSettings(runs=str(self.runs), poll=0.05)
 
     def _means(self) -> Any:
         return PretendMachines(self.folder).means(bad=self.plan.bad)

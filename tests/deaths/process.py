@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from amiforge.bake.journal import Journal
+from amiforge.sandbox.api import life
 from amiforge.sandbox.api.app import App
 from amiforge.sandbox.faults import Fault
 from amiforge.settings import AwsSettings
@@ -166,6 +167,7 @@ class World:
 
 
 def _serve(served: Ec2, faults: Sequence[Fault], asks: int, answers: int, parent: int) -> None:
+    life._GLANCE = 0.03
     with served as ec2:
         for fault in faults:
             ec2.order(fault)
