@@ -117,6 +117,8 @@ class Notes:
     def take(self, event: Event) -> None:
         """Take note of an event, which everybody else has heard of."""
         match event:
+            case StepFinished(detail="found"):
+                pass  # it took its time in an earlier process
             case StepFinished(step=name, seconds=seconds):
                 self.steps.append(Timing(name=name, seconds=round(seconds, 3)))
             case TaskFinished(task=name, seconds=seconds):
