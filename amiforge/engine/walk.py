@@ -34,7 +34,7 @@ from amiforge.redaction import Redaction, secrets_in
 
 #: Seconds between two tries for a package manager's lock.
 _RACE_PAUSE = 2.0
-#: Links that may die under quick commands in one walk; one that never holds is no way to work.
+#: Links that may die under quick commands in one walk.
 _MOST_LOST_LINKS = 5
 
 
@@ -111,8 +111,7 @@ class Walk:
 
     def _reconnect(self, lost: ConnectionLost, index: int) -> None:
         started = time.monotonic()
-        planned = assess(self.items[index], self.replies, self.link.system)
-        if not planned.as_wanted:
+        if not (planned := assess(self.items[index], self.replies, self.link.system)).as_wanted:
             self.begun[index] = planned  # what makes it a change of ours when it is found done
         try:
             self.link.reconnect(lost)
@@ -257,8 +256,9 @@ class Walk:
 
     def _job(self, change: Change, item: Item, attempt: int = 0) -> Job:
         """Give the job of a change. It has one id in a run, so that whoever comes to it later finds it started."""
-        what = (item.task, item.resource.name, change.summary, change.command.text(), str(attempt))
-        return Job(job_id(self.link.jobs_of, *what), change, self.link.settings.lock_wait)
+        command = (change.command.script, *map(str, change.command.args))  # secrets masked: the id names a unit
+        place = (self.link.jobs_of, item.task, item.resource.name, change.summary)
+        return Job(job_id(*place, *command, str(attempt)), change, self.link.settings.lock_wait)
 
     def _reboot_once(self, reason: str) -> str:
         if reason in self.reboots:
