@@ -154,7 +154,8 @@ def collect(regions: Sequence[Clients], asked: Asked, deadline: float) -> tuple[
     left = [*(removal.describe(thing) for thing in found.doomed), *found.problems]
     if left:
         raise CleanupIncomplete("not everything could be removed", left="\n".join(left), fix=_again(asked))
-    return tuple(removal.seen.values())
+    staying = {decision.thing.id for decision in found.decisions}
+    return tuple(thing for thing in removal.seen.values() if thing.id not in staying)
 
 
 def _again(asked: Asked) -> str:
