@@ -54,6 +54,7 @@ class Clients:
         once: sends a call once and no more; for making things that must not be made twice.
         ssm: reads public parameters.
         pace: how often they look when they wait.
+        profile: named profile of ~/.aws whose credentials they use; empty for the default chain's.
     """
 
     region: str
@@ -62,6 +63,7 @@ class Clients:
     once: EC2Client
     ssm: SSMClient
     pace: Pace
+    profile: str = ""
 
 
 def open_clients(
@@ -105,6 +107,7 @@ def open_clients(
         session.client("ec2", config=single, endpoint_url=endpoint),
         session.client("ssm", config=patient, endpoint_url=endpoint),
         pace or Pace(),
+        settings.profile,
     )
     for client in (clients.ec2, clients.once, clients.ssm):
         translate_failures(client.meta.events, on_call)
