@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,7 @@ class Bench:
         self.cloud = open_cloud(self._heard)
         self.faults = self.cloud.faults
         monkeypatch.setattr(opening, "open_clients", self._open)
+        monkeypatch.setattr(os, "fsync", lambda _file: None)  # nobody pulls the plug here
 
     def _heard(self, call: Call) -> None:
         self._on_call(call)
