@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from moto.ec2.models import ec2_backends
 
-from amiforge.bake import bake, find_run, opening, resume
+from amiforge.bake import bake, find_run, opening, quiesce, resume
 from amiforge.bake.manifest import Manifest
 from amiforge.ec2.builder import Builder
 from amiforge.ec2.session import Call, Clients, OnCall, OnSecret
@@ -36,6 +36,7 @@ class Bench:
         self.cloud = open_cloud(self._heard)
         self.faults = self.cloud.faults
         monkeypatch.setattr(opening, "open_clients", self._open)
+        monkeypatch.setattr(quiesce, "_PAUSE", 0)
         monkeypatch.setattr(os, "fsync", lambda _file: None)  # nobody pulls the plug here
 
     def _heard(self, call: Call) -> None:
