@@ -75,13 +75,12 @@ def open_run(  # noqa: PLR0913, PLR0917 - a run is made of all of them
             options=described(recipe),
             **_us(),
         )
-        with EventLog(folder / "events.jsonl", listener) as log:
-            discreet = Discreet(log, redaction)
+        with _hearing(folder, listener, redaction) as discreet:
             yield Run(
                 id=run_id,
                 recipe=recipe,
                 folder=folder,
-                clients=_heard(clients, settings, discreet),
+                clients=_paced(clients, settings, discreet),
                 journal=journal,
                 listener=discreet,
                 tags=tags,
@@ -122,13 +121,12 @@ def reopen_run(  # noqa: PLR0913, PLR0917 - as above
     ):
         expires = history.expires if history.unanswered else expiry(settings.lifetime + settings.capacity_patience)
         journal.go_on(expires=expires, **_us())
-        with EventLog(history.folder / "events.jsonl", listener) as log:
-            discreet = Discreet(log, redaction)
+        with _hearing(history.folder, listener, redaction) as discreet:
             yield Run(
                 id=history.run,
                 recipe=recipe,
                 folder=history.folder,
-                clients=_heard(clients, settings, discreet),
+                clients=_paced(clients, settings, discreet),
                 journal=journal,
                 listener=discreet,
                 tags=Tags(history.run, expires, history.tags),
@@ -142,6 +140,13 @@ def reopen_run(  # noqa: PLR0913, PLR0917 - as above
             )
 
 
+@contextmanager
+def _hearing(folder: Path, listener: Listener, redaction: Redaction) -> Iterator[Listener]:
+    """Give the listener of a run: everything is masked, written down, and handed on."""
+    with EventLog(folder / "events.jsonl", listener) as log:
+        yield Discreet(log, redaction)
+
+
 def _place(recipe: Recipe, settings: BakeSettings, clients: Clients) -> Path:
     """Give the file that whoever bakes this very image here and now holds."""
     wanted = json.dumps([clients.region, clients.ec2.meta.endpoint_url, described(recipe)], sort_keys=True)
@@ -153,7 +158,7 @@ def _us() -> dict[str, Any]:
     return {"amiforge": version("amiforge"), "pid": os.getpid(), "host": socket.gethostname()}
 
 
-def _heard(clients: Clients, settings: BakeSettings, listener: Listener) -> Clients:
+def _paced(clients: Clients, settings: BakeSettings, listener: Listener) -> Clients:
     """Give the clients with a pace of which the listener hears."""
 
     def on_wait(what: str, seconds: float, detail: str) -> None:

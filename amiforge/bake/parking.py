@@ -30,6 +30,7 @@ def parked(error: BaseException) -> Parked | None:
 
 def park(run: Run, waits: Parked) -> None:
     """Leave everything as it is, for longer than it was meant to be, and say how to go on."""
+    run.watch.close()
     _prolong(run)
     run.journal.write("ended", outcome="parked", reason=waits.message)
     waits.add(resume=f"amiforge resume {run.id}", remove=f"amiforge gc --run {run.id} --delete")
@@ -37,11 +38,11 @@ def park(run: Run, waits: Parked) -> None:
 
 def keep(run: Run) -> None:
     """Leave the builder of a failed bake to people, for as long as a bake may take; then it ends itself."""
+    run.watch.close()
     # While it is being wiped, a power-off means that it is proven clean, and nothing else may cause one.
     if not run.state.cleaning:
         with suppress(AmiforgeError):
             on_shutdown(run.clients, run.builder.id, "terminate")
-            run.note(disarmed="")
             renew(run.host, run.settings.lifetime)
     _prolong(run)
     run.journal.write("ended", outcome="kept")

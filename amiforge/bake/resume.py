@@ -90,6 +90,11 @@ def refuse_ended(history: History) -> None:
     """
     if history.busy:
         raise RunBusy(f"run {history.run} is being worked on already", held_by=history.busy, fix="wait until it ends")
+    if "verifies" in history.asked:
+        raise ConfigError(
+            f"run {history.run} bakes nothing: it verifies {history.asked['verifies']}",
+            fix=f"verify it again; what this run left is removed by `amiforge gc --run {history.run} --delete`",
+        )
     if history.outcome == "baked":
         raise ConfigError(f"run {history.run} has made {history.image}", fix="bake again for another image")
     if history.outcome == "failed":

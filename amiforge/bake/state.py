@@ -41,7 +41,6 @@ class State(BaseModel):
         condition: how the builder's boot ended.
         provisioned: the builder to which all tasks were applied.
         inventory: what is installed on it.
-        disarmed: the builder that a shutdown from inside stops rather than ends; its id.
         cleaning: the builder on which the wipe has begun; its id.
         sealed: the builder that is proven clean; its id.
         image: the image that is made of it.
@@ -60,7 +59,6 @@ class State(BaseModel):
     condition: Condition | None = None
     provisioned: Provisioned | None = None
     inventory: Inventory | None = None
-    disarmed: str = ""
     cleaning: str = ""
     sealed: str = ""
     image: Image | None = None

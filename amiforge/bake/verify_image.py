@@ -64,7 +64,7 @@ def verify_image(  # noqa: PLR0913 - as of bake
     """
     of_image = recipe.with_options("source", ami=ami)
     settings, engine, means = settings or BakeSettings(), engine or EngineSettings(), means or Means()
-    with open_run(of_image, aws, settings, engine, listener, means, {}) as run, signals_interrupt():
+    with open_run(of_image, aws, settings, engine, listener, means, {"verifies": ami}) as run, signals_interrupt():
         walk(run, STEPS)
         finish(run, STEPS)
         run.journal.write("ended", outcome="verified", image=ami)

@@ -149,7 +149,6 @@ class Disarm(Step):
         run.watch.close()
         on_shutdown(run.clients, run.builder.id, "stop")
         disarm(run.host)
-        run.note(disarmed=run.builder.id)
         return "a shutdown stops the builder from here on"
 
 

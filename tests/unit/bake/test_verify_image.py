@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from amiforge.bake.history import histories
+from amiforge.bake.resume import refuse_ended
 from amiforge.bake.verify_image import verify_image
 from amiforge.engine.events import StepFinished
-from amiforge.errors import SourceImageNotFound
+from amiforge.errors import ConfigError, Parked, SourceImageNotFound
 from amiforge.recipes.recipe import Recipe
 from amiforge.settings import BakeSettings
 from tests.unit.bake.bench import Bench
@@ -39,3 +41,14 @@ def test_an_image_that_is_not_there_is_named_and_nothing_stays(bench: Bench) -> 
     with pytest.raises(SourceImageNotFound, match="ami-0123456789abcdef0"):
         verify(bench, "ami-0123456789abcdef0")
     assert [left.split()[0] for left in bench.cloud.leftovers()] == ["image"]
+
+
+def test_a_run_that_verifies_is_not_gone_on_with_as_a_bake(bench: Bench) -> None:
+    bench.bake()
+    bench.faults["RunInstances", 3] = "ExpiredToken"
+    with pytest.raises(Parked):
+        verify(bench, "")
+    (_, parked), _ = histories(bench.folder)
+    assert (parked.status, parked.resumable) == ("parked", False)
+    with pytest.raises(ConfigError, match="bakes nothing: it verifies ami-"):
+        refuse_ended(parked)
