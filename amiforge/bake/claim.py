@@ -6,12 +6,16 @@ import fcntl
 import getpass
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from amiforge.errors import ConfigError, RunBusy
+
+#: Looking who holds a file takes an instant, in which nobody else can take it.
+_LOOKS, _LOOK = 5, 0.02
 
 
 @contextmanager
@@ -35,7 +39,7 @@ def claim(path: Path, what: str, run: str) -> Iterator[None]:
             f"cannot claim {path}: {error.strerror}", fix="set bake.runs to a folder of your own"
         ) from None
     try:
-        if not _lock(file):
+        if not _lock_soon(file):
             held_by = _record(file)
             raise RunBusy(
                 f"{what} is being worked on already", held_by=held_by, fix="wait until that has ended, or end it"
@@ -57,6 +61,15 @@ def holder(path: Path) -> str:
         return "" if _lock(file) else _record(file)
     finally:
         os.close(file)
+
+
+def _lock_soon(file: int) -> bool:
+    """Lock a file that somebody may just be looking at; see `holder`."""
+    for _ in range(_LOOKS):
+        if _lock(file):
+            return True
+        time.sleep(_LOOK)
+    return _lock(file)
 
 
 def _lock(file: int) -> bool:

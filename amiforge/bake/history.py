@@ -69,6 +69,10 @@ class History:
             ConfigError: there is none, or it is not understood.
         """
         lines = list(read(folder / NAME))
+        if not lines:
+            raise ConfigError(
+                f"{folder / NAME} is empty: its process ended before it made anything", fix=f"delete {folder}"
+            )
         try:
             first = lines[0]
             begun = {name: first[name] for name in ("run", "recipe", "os", "arch", "region", "endpoint", "profile")}
@@ -84,7 +88,7 @@ class History:
                 **begun,
                 **told,
             )
-        except (KeyError, TypeError, IndexError) as error:
+        except (KeyError, TypeError) as error:
             raise ConfigError(
                 f"{folder / NAME}: not the journal of a run: {error!r}", fix="choose another run, see `amiforge runs`"
             ) from None

@@ -48,7 +48,7 @@ def test_a_run_that_verifies_is_not_gone_on_with_as_a_bake(bench: Bench) -> None
     bench.faults["RunInstances", 3] = "ExpiredToken"
     with pytest.raises(Parked):
         verify(bench, "")
-    (_, parked), _ = histories(bench.folder)
+    (parked,) = (each for each in histories(bench.folder)[0] if each.outcome == "parked")
     assert (parked.status, parked.resumable) == ("parked", False)
     with pytest.raises(ConfigError, match="bakes nothing: it verifies ami-"):
         refuse_ended(parked)

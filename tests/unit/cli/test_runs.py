@@ -78,10 +78,12 @@ def test_a_run_that_somebody_works_on_says_who(capsys: pytest.CaptureFixture[str
 def test_unreadable_journals_do_not_hide_the_others(capsys: pytest.CaptureFixture[str]) -> None:
     begun("1")
     begun("2").path.write_text('{"kind": "run", "schema": 2, "at": 1}\n')
+    begun("3").path.write_text("")
     assert run(["runs"]) == 0
     said = capsys.readouterr()
     assert "died" in said.out
     assert "2/journal.jsonl: not the journal of a run" in said.err
+    assert "3/journal.jsonl is empty" in said.err
 
 
 def test_an_empty_folder_says_so(capsys: pytest.CaptureFixture[str]) -> None:
