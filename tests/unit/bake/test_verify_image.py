@@ -44,7 +44,6 @@ def test_an_image_that_is_not_there_is_named_and_nothing_stays(bench: Bench) -> 
 
 
 def test_a_run_that_verifies_is_not_gone_on_with_as_a_bake(bench: Bench) -> None:
-    bench.bake()
     bench.faults["RunInstances", 3] = "ExpiredToken"
     with pytest.raises(Parked):
         verify(bench, "")
