@@ -8,9 +8,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def rows() -> list[list[str]]:
-    """Give the cells of each row of the table."""
-    lines = (ROOT / "docs/explanation/faults.md").read_text().splitlines()
+def rows(page: str = "faults.md") -> list[list[str]]:
+    """Give the cells of each row of a page's table."""
+    lines = (ROOT / "docs/explanation" / page).read_text().splitlines()
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")][1:]
 
 
@@ -33,3 +33,10 @@ def test_every_row_of_the_table_is_injected_by_a_test_and_every_test_has_a_row()
 
 def test_every_row_says_what_is_done_what_is_seen_and_what_is_left() -> None:
     assert all(len(row) == 4 and all(row) for row in rows())
+
+
+def test_every_row_about_bakes_names_a_test_that_is_there() -> None:
+    for row in rows("bake-faults.md"):
+        assert len(row) == 5
+        file, _, name = row[4].strip("`").partition("::")
+        assert f"\ndef {name}(" in (ROOT / file).read_text()
