@@ -77,18 +77,22 @@ class History:
             first = lines[0]
             begun = {name: first[name] for name in ("run", "recipe", "os", "arch", "region", "endpoint", "profile")}
             begun |= {name: first[name] for name in ("expires", "tags", "asked", "options")}
+            _refuse_odd(
+                first, ("run", "recipe", "os", "arch", "region", "endpoint", "profile", "image", "expires"), str
+            )
+            _refuse_odd(first, ("tags", "asked", "options"), dict)
             told = _told(lines)
             begun["expires"] = told.pop("expires") or begun["expires"]
             return cls(
                 folder=folder,
                 image_name=first["image"],
-                started=first["at"],
-                last=lines[-1]["at"],
+                started=float(first["at"]),
+                last=float(lines[-1]["at"]),
                 busy=holder(folder / "claim"),
                 **begun,
                 **told,
             )
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise ConfigError(
                 f"{folder / NAME}: not the journal of a run: {error!r}", fix="choose another run, see `amiforge runs`"
             ) from None
@@ -104,12 +108,22 @@ class History:
         return not self.busy and self.outcome not in {"baked", "failed", "verified"} and "verifies" not in self.asked
 
 
+#: What is text in every line that has it.
+_TEXTS = frozenset({"step", "operation", "error", "expires", "outcome", "reason", "left", "detail", "image"})
+
+
+def _refuse_odd(line: Mapping[str, Any], names: Iterable[str], kind: type) -> None:
+    if odd := [name for name in names if not isinstance(line[name], kind)]:
+        raise TypeError(f"{', '.join(odd)} must be {kind.__name__}")
+
+
 def _told(lines: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Give what the lines after the first one come to."""
     told: dict[str, Any] = {"expires": "", "step": "", "outcome": "", "reason": "", "image": "", "unanswered": False}
     known: list[Mapping[str, Any]] = []
     attempt = Attempt()
     for line in lines:
+        _refuse_odd(line, _TEXTS & line.keys(), str)
         match line["kind"]:
             case "resumed":
                 told |= {"expires": line["expires"], "outcome": "", "reason": ""}
@@ -118,6 +132,7 @@ def _told(lines: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             case "failed":
                 told["reason"] = line["error"]
             case "known":
+                _refuse_odd(line, ("about",), dict)
                 known.append(line["about"])
             case "asked" | "answered" | "refused" if line["operation"] == "RunInstances":
                 attempt.hear(line)

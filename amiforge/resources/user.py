@@ -24,7 +24,7 @@ done
 
 
 def _parse_users(answer: Answer, users: Sequence[str]) -> Mapping[str, tuple[str, ...] | None]:
-    rows = [line.split() for line in answer.text.splitlines() if line]
+    rows = [line.split() for line in answer.text.splitlines() if line.strip()]
     groups = {row[0]: tuple(row[1:]) for row in rows}
     return {user: groups.get(user) for user in users}
 

@@ -153,7 +153,7 @@ def test_a_journal_is_read_or_refused_by_its_name(content: bytes) -> None:
         said = refusal(lambda: State.recall(History.of(path.parent).known))
         assert not said or str(path) in said or "journal" in said
         found, wrong = histories(path.parent.parent)
-        assert isinstance((*found, *wrong), tuple)
+        assert all([*(each.run + each.status for each in found), *(each.message for each in wrong)])
 
 
 @given(st.one_of(journals(), BYTES))
