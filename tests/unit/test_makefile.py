@@ -13,7 +13,7 @@ from amiforge.sandbox.requirements import PACKAGES
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
 #: Every Debian has these, as they are what installs the others.
-ESSENTIAL = {"apt-get", "mount", "unshare"}
+ESSENTIAL = {"apt-get", "mount", "nsenter", "unshare"}
 
 
 def test_the_makefile_installs_every_program_that_the_sandbox_needs() -> None:

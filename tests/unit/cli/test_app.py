@@ -187,7 +187,7 @@ def test_a_refused_recipe_does_not_keep_the_others_from_baking(
 ) -> None:
     tried: list[str] = []
 
-    def bake(recipe: Recipe, _settings: object, **_: object) -> None:
+    def bake(recipe: Recipe, *_: object, **__: object) -> None:
         tried.append(recipe.name)
         raise LaunchFailed("no capacity")
 
@@ -208,7 +208,7 @@ def test_several_bakes_share_a_sandbox(monkeypatch: pytest.MonkeyPatch, capsys: 
         yield
         log.append("down")
 
-    def bake(recipe: Recipe, _settings: object, **_: object) -> None:
+    def bake(recipe: Recipe, *_: object, **__: object) -> None:
         log.append(recipe.name)
         raise LaunchFailed("no capacity")
 
@@ -242,7 +242,7 @@ def test_recipe_names_are_completed() -> None:
 
 def test_every_command_stands_in_the_program() -> None:
     commands = {command.name for command in program.app.registered_commands}
-    assert commands == {"list", "show", "plan", "apply", "bake", "verify", "lock"}
+    assert commands == {"list", "show", "plan", "apply", "bake", "resume", "runs", "gc", "verify", "lock"}
     assert [group.name for group in program.app.registered_groups] == ["sandbox"]
 
 
