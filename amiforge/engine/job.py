@@ -75,7 +75,11 @@ until [ -n "$status" ]; do
 done
 if [ "$status" != 0 ]; then
   {{ echo >"$job/room"; }} 2>/dev/null || echo "{LOG_CUT_OFF}" >&2
-  [ "$(systemctl is-system-running 2>/dev/null)" != stopping ] || echo "{LEAVING}" >&2
+  [ ! -d /run/systemd/system ] || case $status,$(systemctl is-system-running 2>/dev/null) in
+    *,stopping) echo "{LEAVING}" >&2 ;;
+    *,running|*,degraded|*,starting|*,initializing|*,maintenance) ;;
+    killed,*|137,*) echo "{LEAVING}" >&2 ;;  # it is so late in the shutdown that systemd does not answer any more
+  esac
 fi
 echo "job status $status" >&2
 """
