@@ -5,12 +5,11 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import IO, cast
 
 from amiforge.errors import SandboxUnavailable
 from amiforge.sandbox.machine import Machine
-from amiforge.sandbox.process import Process
+from amiforge.sandbox.process import Process, children, is_init
 
 _ENVIRONMENT = ("env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C")
 _HOLD = "hold() { echo held; read -r _ || :; }\n"
@@ -67,18 +66,8 @@ def _init(machine: Machine) -> int:
     """Give the pid of the machine's process 1: the supervisor's child is nspawn, whose child it is."""
     supervisor = Process.read(machine.pid_file)
     with suppress(OSError):
-        for nspawn in _children(supervisor.pid) if supervisor and supervisor.alive else ():
-            for child in _children(nspawn):
-                if _pids(child)[-1:] == ["1"]:
+        for nspawn in children(supervisor.pid) if supervisor and supervisor.alive else ():
+            for child in children(nspawn):
+                if is_init(child):
                     return child
     raise SandboxUnavailable(f"{machine.instance_id} does not run")
-
-
-def _children(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def _pids(pid: int) -> list[str]:
-    """Give a process's pid in each of the namespaces it is in; its own comes last."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next((line.split()[1:] for line in lines if line.startswith("NSpid:")), [])

@@ -87,3 +87,23 @@ def locked(path: Path) -> Iterator[int]:
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield lock.fileno()
+
+
+def children(pid: int) -> list[int]:
+    """Give the pids of a process's children.
+
+    Raises:
+        OSError: it is gone.
+    """
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_init(pid: int) -> bool:
+    """Tell whether a process is the first one of a pid namespace of its own.
+
+    Raises:
+        OSError: it is gone.
+    """
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    pids = next((line.split()[1:] for line in lines if line.startswith("NSpid:")), [])
+    return len(pids) > 1 and pids[-1] == "1"

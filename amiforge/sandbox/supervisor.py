@@ -19,7 +19,7 @@ from amiforge.sandbox import cgroups
 from amiforge.sandbox.folder import Folder
 from amiforge.sandbox.layers import overlay_options
 from amiforge.sandbox.machine import Machine
-from amiforge.sandbox.process import Process
+from amiforge.sandbox.process import Process, children, is_init
 
 # systemd-nspawn(1): what it exits with when the machine asked for a reboot.
 REBOOTED = 133
@@ -76,10 +76,11 @@ class Supervisor:
                 self.ask()
 
     def ask(self) -> None:
-        """Ask the machine's init for what is wanted."""
-        for pid in Path(f"/proc/{self.nspawn}/task/{self.nspawn}/children").read_text().split():
-            with suppress(ProcessLookupError):
-                os.kill(int(pid), self.wanted)
+        """Ask the machine's init for what is wanted. What nspawn prepares the machine with would die of it."""
+        for pid in children(self.nspawn):
+            with suppress(OSError):
+                if is_init(pid):
+                    os.kill(pid, self.wanted)
 
 
 def reaped() -> list[tuple[int, int]]:
