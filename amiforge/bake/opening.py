@@ -60,21 +60,9 @@ def open_run(  # noqa: PLR0913, PLR0917 - a run is made of all of them
         claim(_place(recipe, settings, clients), f"an image of {recipe.name} on {source.os}", run_id),
         claim(folder / "claim", f"run {run_id}", run_id),
     ):
-        journal.begin(
-            run=run_id,
-            recipe=recipe.name,
-            os=source.os,
-            arch=source.architecture,
-            region=clients.region,
-            endpoint=aws.endpoint_url,
-            profile=aws.profile,
-            image=name,
-            expires=tags.expires,
-            tags=settings.tags,
-            asked=asked,
-            options=described(recipe),
-            **_us(),
-        )
+        where = {"region": clients.region, "endpoint": aws.endpoint_url, "profile": aws.profile}
+        things = {"image": name, "expires": tags.expires, "tags": settings.tags}
+        journal.begin(run=run_id, **_wanted(recipe), asked=asked, **where, **things, **_us())
         with _hearing(folder, listener, redaction) as discreet:
             yield Run(
                 id=run_id,
@@ -152,6 +140,12 @@ def _place(recipe: Recipe, settings: BakeSettings, clients: Clients) -> Path:
     wanted = json.dumps([clients.region, clients.ec2.meta.endpoint_url, described(recipe)], sort_keys=True)
     digest = hashlib.sha256(wanted.encode()).hexdigest()[:12]
     return Path(settings.runs) / ".claims" / f"{recipe.name}-{recipe.source.os}-{digest}"
+
+
+def _wanted(recipe: Recipe) -> dict[str, Any]:
+    """Give what is baked, as the journal's first line says it."""
+    source = recipe.source
+    return {"recipe": recipe.name, "os": source.os, "arch": source.architecture, "options": described(recipe)}
 
 
 def _us() -> dict[str, Any]:
