@@ -23,8 +23,9 @@ LEAVING = "the host is shutting down"
 # Starting is idempotent: a job's folder gets its name when everything is in it, and whoever finds it there starts the
 # runner, of which only the first makes `begun`. So a start that broke off anywhere is finished by the next one. The
 # runner is a unit of its own, or at least a session of its own, so nothing that happens to this shell reaches it. A
-# unit of a runner that was killed is forgotten where systemd-run can say so, which it learned in version 236. What is
-# written goes through tee, which unlike dash says why it could not be.
+# unit of a runner that was killed is forgotten where systemd-run can say so, which it learned in version 236. Of two
+# who start at once one is refused, and waits for the other's to begin. What is written goes through tee, which unlike
+# dash says why it could not be.
 _START = rf"""
 umask 077
 mkdir -p {JOBS} || exit
@@ -39,8 +40,11 @@ fi
 if [ -d "$job/begun" ]; then :
 elif [ -d /run/systemd/system ] && command -v systemd-run >/dev/null; then
   systemd-run --help | grep -q -e --collect && collect=--collect || collect=
-  systemd-run --quiet $collect --unit="amiforge-job-$1" --description="amiforge job" sh -- "$job/run" "$job" ||
+  systemd-run --quiet $collect --unit="amiforge-job-$1" --description="amiforge job" sh -- "$job/run" "$job" || {{
+    tries=0
+    until [ -d "$job/begun" ] || [ "$tries" -ge 50 ]; do sleep 0.1; tries=$((tries + 1)); done
     [ -d "$job/begun" ] || exit
+  }}
 else
   setsid sh -- "$job/run" "$job" </dev/null >/dev/null 2>&1 &
 fi
@@ -93,10 +97,11 @@ systemctl kill --signal=KILL "amiforge-job-$1.service" 2>/dev/null || {{
 """
 
 #: Forgets every job that does not run any more. What came of it is to be seen on the host; what failed is tried again
-#: by a process that goes on with the run of another one, which follows what still runs.
+#: by a process that goes on with the run of another one, which follows what still runs. One that has not begun has not
+#: ended: somebody may be about to start it.
 FORGET_ENDED = rf"""
 for job in {JOBS}/*; do
-  [ -d "$job" ] || continue
+  [ -d "$job/begun" ] || continue
   if [ ! -e "$job/status" ]; then
     read -r pid 2>/dev/null <"$job/pid" && kill -0 "$pid" 2>/dev/null && continue
     systemctl is-active --quiet "amiforge-job-${{job##*/}}" 2>/dev/null && continue

@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from moto.ec2.models import ec2_backends
-from moto.ssm.models import ssm_backends
 from werkzeug.test import Client
 
 from amiforge.sandbox.api.account import ACCOUNT_ID, Account
@@ -21,7 +20,7 @@ from amiforge.sandbox.api.records import Device, ImageRecord, ImageRecords
 from amiforge.sandbox.faults import Fault
 from amiforge.settings import AwsSettings
 from tests.deaths.machines import PretendMachines
-from tests.unit.sandbox.api.fakes import FakeAddresses
+from tests.unit.sandbox.api.fakes import FakeAddresses, put_moto_back
 
 REGION = "us-east-1"
 SOURCE = ImageRecord(
@@ -54,7 +53,6 @@ class Ec2:
     """A fresh account, served from the moment this exists until it is left. Takes over a warmed one, for good."""
 
     def __init__(self, folder: Path, app: App | None = None) -> None:
-        self._plain = ec2_backends.backend
         machines, records = PretendMachines(folder), ImageRecords(folder / "records")
         self.app = app or App(Account(machines, records, FakeAddresses(), (SOURCE,)), {})
         self.account = self.app.account
@@ -71,10 +69,7 @@ class Ec2:
         self._server.shutdown()
         self._server.server_close()
         self.account.close()
-        # Other tests in this process use moto as it is.
-        ec2_backends.backend = self._plain
-        ec2_backends.clear()
-        ssm_backends.clear()
+        put_moto_back()
 
     @property
     def settings(self) -> AwsSettings:

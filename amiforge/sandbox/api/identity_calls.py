@@ -80,17 +80,6 @@ def answer_questions(account: Account) -> None:
     _serve(servicequotas_backends, ServiceQuotasBackend, quota_urls, Quotas.dispatch)
 
 
-def moto_answers() -> None:
-    """Put moto's own answers back."""
-    for backends, plain in (
-        (sts_backends, STSBackend),
-        (iam_backends, IAMBackend),
-        (servicequotas_backends, ServiceQuotasBackend),
-    ):
-        backends.clear()
-        backends.backend = plain
-
-
 def quota(code: str, faults: list[dict[str, Any]]) -> float:
     """Give the vCPUs of a quota by its code, given the faults that stand."""
     ordered = [

@@ -8,21 +8,17 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from moto.ec2.models import ec2_backends
-from moto.ssm.models import ssm_backends
 
 from amiforge.sandbox.api.account import Account
 from amiforge.sandbox.api.app import App, bind
-from amiforge.sandbox.api.identity_calls import moto_answers
 from amiforge.sandbox.api.records import ImageRecords
-from tests.unit.sandbox.api.fakes import PARAMETER, SOURCE, Cloud, FakeAddresses, FakeMachines
+from tests.unit.sandbox.api.fakes import PARAMETER, SOURCE, Cloud, FakeAddresses, FakeMachines, put_moto_back
 
 
 @pytest.fixture
 def open_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
     """Open an endpoint over the same folder, as often as wanted; the last one opened is the one that lives."""
     opened: list[tuple[Any, App]] = []
-    plain = ec2_backends.backend
 
     def open_() -> Cloud:
         machines, addresses = FakeMachines(tmp_path / "images"), FakeAddresses()
@@ -38,11 +34,7 @@ def open_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
         server.shutdown()
         server.server_close()
         app.account.close()
-    # Other tests in this process use moto as it is.
-    ec2_backends.backend = plain
-    ec2_backends.clear()
-    ssm_backends.clear()
-    moto_answers()
+    put_moto_back()
 
 
 @pytest.fixture

@@ -18,6 +18,11 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from moto.ec2.models import EC2Backend, ec2_backends
+from moto.iam.models import IAMBackend, iam_backends
+from moto.servicequotas.models import ServiceQuotasBackend, servicequotas_backends
+from moto.ssm.models import SimpleSystemManagerBackend, ssm_backends
+from moto.sts.models import STSBackend, sts_backends
 
 from amiforge.sandbox.api.records import Device, ImageRecord
 from amiforge.sandbox.faults import Harm
@@ -33,6 +38,20 @@ SOURCE = ImageRecord(
     public=True,
 )
 PARAMETER = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-6.12-x86_64"
+
+
+def put_moto_back() -> None:
+    """Put moto's own services in the place of an endpoint's: other tests in this process use them as they are."""
+    services: tuple[tuple[Any, Any], ...] = (
+        (ec2_backends, EC2Backend),
+        (iam_backends, IAMBackend),
+        (servicequotas_backends, ServiceQuotasBackend),
+        (ssm_backends, SimpleSystemManagerBackend),
+        (sts_backends, STSBackend),
+    )
+    for backends, plain in services:
+        backends.clear()
+        backends.backend = plain
 
 
 @dataclass(eq=False)
