@@ -212,6 +212,10 @@ class CleanupIncomplete(BakeError):
     """Something that the bake made is still there; the lines list it."""
 
 
+class PublishIncomplete(BakeError):
+    """The image is good, and not published everywhere. What is done stays done; no pointer names what is missing."""
+
+
 class RunBusy(BakeError):
     """Another process on this machine bakes the same image, or works on the same run."""
 

@@ -96,7 +96,80 @@ class BakeSettings(Settings):
     dead_man: Seconds = Field(
         3600, description="seconds after which a builder that heard nothing of us powers itself off and is gone"
     )
+    verify_types: tuple[str, ...] = Field(
+        (), description="instance types of the instance that proves the image, in order; none for the builder's own"
+    )
+    failed_days: float = Field(
+        3, gt=0, description="days for which an image that did not pass is kept, for `amiforge debug`"
+    )
     poll: Seconds = Field(5, description="seconds between two looks at something that EC2 is working on")
     lifetime: Seconds = Field(
         14400, description="seconds for which what a run made, and a builder kept for people, is left alone"
+    )
+
+
+class PublishSettings(Settings):
+    """What becomes of an image that is proven. With nothing set it stays private, in its region."""
+
+    regions: tuple[str, ...] = Field((), description="regions that get a copy, besides the one it is baked in")
+    kms_keys: dict[str, str] = Field(
+        default_factory=dict, description="region to the KMS key that a copy there is encrypted with"
+    )
+    accounts: tuple[Annotated[str, Field(pattern=r"^\d{12}$")], ...] = Field(
+        (), description="accounts that may launch the image"
+    )
+    organizations: tuple[Annotated[str, Field(pattern="^arn:.+:organization/.+$")], ...] = Field(
+        (), description="ARNs of organizations whose accounts may launch the image"
+    )
+    organizational_units: tuple[Annotated[str, Field(pattern="^arn:.+:ou/.+$")], ...] = Field(
+        (), description="ARNs of organizational units whose accounts may launch the image"
+    )
+    pointer: str = Field(
+        "",
+        pattern="^(/.*[^/])?$",
+        description=(
+            "path of the SSM parameters `current` and `previous` that name the image, such as"
+            " /amiforge/{recipe}/{os}/{arch}/{channel}; empty for none"
+        ),
+    )
+    channel: str = Field("stable", pattern=r"^[A-Za-z0-9_.-]+$", description="what {channel} in `pointer` stands for")
+    deprecate_days: float = Field(
+        0, ge=0, description="days from publishing until the image is deprecated; 0 for never"
+    )
+    supersede_days: float = Field(
+        30, ge=0, description="days until an image is deprecated that another one took the place of; 0 for never"
+    )
+    protect: bool = Field(False, description="protect published images from being deregistered, with a cooldown")
+    copy_deadline: Seconds = Field(14400, description="seconds until a copy must be available")
+
+    @property
+    def wanted(self) -> bool:
+        """Tell whether anything is to be done with an image that is proven."""
+        return bool(
+            self.regions
+            or self.accounts
+            or self.organizations
+            or self.organizational_units
+            or self.pointer
+            or self.deprecate_days
+            or self.protect
+        )
+
+
+class HookSettings(Settings):
+    """Commands that are told what becomes of a bake; each gets the event as JSON on its standard input."""
+
+    started: tuple[str, ...] = Field((), description="sh commands to run when a bake begins")
+    parked: tuple[str, ...] = Field((), description="sh commands to run when a bake is parked, to be resumed")
+    failed: tuple[str, ...] = Field((), description="sh commands to run when a bake has failed")
+    baked: tuple[str, ...] = Field((), description="sh commands to run when an image is made and proven")
+    published: tuple[str, ...] = Field((), description="sh commands to run when an image is published")
+    timeout: Seconds = Field(30, description="seconds that one command may take")
+
+
+class ReportSettings(Settings):
+    """What the report of a bake says."""
+
+    prices: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict, description="instance type to its price an hour, in US dollars, for the estimate"
     )

@@ -29,8 +29,8 @@ class History:
         started: seconds since the epoch.
         last: time of the last line, likewise.
         step: the step that was taken last.
-        outcome: how it ended: `baked`, `failed`, `kept`, `parked`, `incomplete`, `interrupted`, or `verified` for a
-            run that only looked at an image; empty when no process came to an end with it.
+        outcome: how it ended: `baked`, `unpublished`, `failed`, `kept`, `parked`, `incomplete`, `interrupted`, or
+            `verified` for a run that only looked at an image; empty when no process came to an end with it.
         reason: why it is parked, or what failed.
         image: id of the finished image; empty when there is none.
         known: what its steps found out, piece by piece.

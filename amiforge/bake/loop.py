@@ -16,12 +16,12 @@ from amiforge.bake.opening import open_run
 from amiforge.bake.parking import keep, park, parked
 from amiforge.bake.run import Means, Run
 from amiforge.bake.step import Step
-from amiforge.bake.steps import STEPS
+from amiforge.bake.steps import PUBLISHING, STEPS
 from amiforge.engine.events import Failed, Listener, StepFinished, StepStarted, silent
 from amiforge.errors import AmiforgeError, CleanupIncomplete, NoSpace
 from amiforge.recipes.compatibility import require
 from amiforge.recipes.recipe import Recipe
-from amiforge.settings import AwsSettings, BakeSettings, EngineSettings
+from amiforge.settings import AwsSettings, BakeSettings, EngineSettings, PublishSettings
 
 
 def bake(  # noqa: PLR0913 - two things are needed, and each of the others may be left out
@@ -30,11 +30,12 @@ def bake(  # noqa: PLR0913 - two things are needed, and each of the others may b
     *,
     settings: BakeSettings | None = None,
     engine: EngineSettings | None = None,
+    publish: PublishSettings | None = None,
     listener: Listener = silent,
     means: Means | None = None,
     asked: Mapping[str, Any] | None = None,
 ) -> Manifest:
-    """Bake a recipe's image: launch, provision, prove, clean, image, verify. Leaves the image and nothing else.
+    """Bake a recipe's image: launch, provision, prove, clean, image, verify, publish. Leaves nothing but the image.
 
     However it ends, everything it made is removed again; the image stays if all steps succeeded. With
     `settings.on_failure` "keep", a failed bake leaves what can still be logged in to, and says how. Where EC2 needs
@@ -46,6 +47,7 @@ def bake(  # noqa: PLR0913 - two things are needed, and each of the others may b
         aws: where.
         settings: names, deadlines, and what happens on failure.
         engine: how work on the builder is paced.
+        publish: what becomes of the image once it is proven.
         listener: told of every step, task and check.
         means: how instances are connected to, provisioned and verified.
         asked: how the recipe was asked for, as JSON; goes into the journal, for whoever resumes the run.
@@ -57,6 +59,7 @@ def bake(  # noqa: PLR0913 - two things are needed, and each of the others may b
         Parked: EC2 needs longer, or cannot be asked now.
         AmiforgeError: a step failed; the line `left` names what could not be removed, `log_in` and `remove` what was
             kept.
+        PublishIncomplete: the image is good, and not published everywhere; resuming the run goes on with that.
         CleanupIncomplete: the image is good, but something else could not be removed.
         KeyboardInterrupt: Ctrl-C, or a signal that ends programs. A second one ends the clean-up, too.
     """
@@ -64,21 +67,55 @@ def bake(  # noqa: PLR0913 - two things are needed, and each of the others may b
     require(recipe)
     means.refuse_unproven(recipe, engine)
     notes = Notes(listener)
-    with open_run(recipe, aws, settings or BakeSettings(), engine, notes, means, asked or {}) as run:
+    with open_run(recipe, aws, settings or BakeSettings(), engine, notes, means, asked or {}, publish) as run:
         return carry_out(run, notes)
 
 
 def carry_out(run: Run, notes: Notes) -> Manifest:
     """Take a run, new or begun by another process, to its end."""
     with signals_interrupt():
-        walk(run, STEPS)
-        try:
-            result = manifest(run, notes, time.time())
-            result.write(run.folder / "manifest.json")
-        finally:
-            finish(run, STEPS)
+        if not run.state.removed:
+            _make(run, notes)
+        if run.publish.wanted and run.state.verification == "passed":
+            _publish(run)
+        result = _write_manifest(run, notes)
         run.journal.write("ended", outcome="baked", image=run.image.id)
     return result
+
+
+def _make(run: Run, notes: Notes) -> None:
+    walk(run, STEPS)
+    try:
+        _write_manifest(run, notes)
+    finally:
+        finish(run, STEPS)
+    run.note(removed=True)
+
+
+def _write_manifest(run: Run, notes: Notes) -> Manifest:
+    result = manifest(run, notes, time.time())
+    result.write(run.folder / "manifest.json")
+    return result
+
+
+def _publish(run: Run) -> None:
+    """Publish the image. Whatever goes wrong, what is done stays, and a later process goes on from there."""
+    try:
+        for step in PUBLISHING:
+            _take(run, step)
+    except BaseException as error:
+        _note_failure(run, error)
+        waits = parked(error)
+        _leave_unpublished(run, waits or error, "parked" if waits else "unpublished")
+        if waits:
+            raise waits from (None if waits is error else error)
+        raise
+
+
+def _leave_unpublished(run: Run, error: BaseException, outcome: str) -> None:
+    if isinstance(error, AmiforgeError):
+        error.add(image=f"{run.image.id}, verified", resume=f"amiforge resume {run.id}")
+    run.journal.write("ended", outcome=outcome, image=run.image.id, reason=str(error))
 
 
 def walk(run: Run, steps: Sequence[Step]) -> None:

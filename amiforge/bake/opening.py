@@ -28,7 +28,7 @@ from amiforge.engine.discretion import Discreet
 from amiforge.engine.events import Listener, Waiting
 from amiforge.recipes.recipe import Recipe
 from amiforge.redaction import Redaction, secrets_in
-from amiforge.settings import AwsSettings, BakeSettings, EngineSettings
+from amiforge.settings import AwsSettings, BakeSettings, EngineSettings, PublishSettings
 
 
 @contextmanager
@@ -40,6 +40,7 @@ def open_run(  # noqa: PLR0913, PLR0917 - a run is made of all of them
     listener: Listener,
     means: Means,
     asked: Mapping[str, Any],
+    publish: PublishSettings | None = None,
 ) -> Iterator[Run]:
     """Give a new run with its folder, journal, event log and clients.
 
@@ -79,6 +80,7 @@ def open_run(  # noqa: PLR0913, PLR0917 - a run is made of all of them
                 state=State(),
                 started=time.time(),
                 redaction=redaction,
+                publish=publish or PublishSettings(),
             )
 
 
@@ -91,6 +93,7 @@ def reopen_run(  # noqa: PLR0913, PLR0917 - as above
     engine: EngineSettings,
     listener: Listener,
     means: Means,
+    publish: PublishSettings | None = None,
 ) -> Iterator[Run]:
     """Give a run that another process began, as far as that one came.
 
@@ -125,6 +128,7 @@ def reopen_run(  # noqa: PLR0913, PLR0917 - as above
                 state=State.recall(history.known),
                 started=history.started,
                 redaction=redaction,
+                publish=publish or PublishSettings(),
             )
 
 

@@ -15,7 +15,7 @@ from amiforge.bake.steps import MakeImage
 from amiforge.engine.events import Listener, silent
 from amiforge.errors import ConfigError, RecipeError, RunBusy
 from amiforge.recipes.recipe import Recipe
-from amiforge.settings import AwsSettings, BakeSettings, EngineSettings
+from amiforge.settings import AwsSettings, BakeSettings, EngineSettings, PublishSettings
 
 
 def resume(  # noqa: PLR0913 - as of bake
@@ -25,6 +25,7 @@ def resume(  # noqa: PLR0913 - as of bake
     *,
     settings: BakeSettings | None = None,
     engine: EngineSettings | None = None,
+    publish: PublishSettings | None = None,
     listener: Listener = silent,
     means: Means | None = None,
 ) -> Manifest:
@@ -39,6 +40,7 @@ def resume(  # noqa: PLR0913 - as of bake
         aws: where; the region is the run's own.
         settings: deadlines, and what happens on failure; name and tags are the run's own.
         engine: how work on the builder is paced.
+        publish: what becomes of the image once it is proven.
         listener: told of every step, task and check.
         means: how instances are connected to, provisioned and verified.
 
@@ -52,10 +54,11 @@ def resume(  # noqa: PLR0913 - as of bake
     refuse_other(history, recipe)
     settings, notes = settings or BakeSettings(), Notes(listener)
     notes.recall(history.folder / "events.jsonl")
-    opened = reopen_run(history, recipe, aws, settings, engine or EngineSettings(), notes, means or Means())
+    opened = reopen_run(history, recipe, aws, settings, engine or EngineSettings(), notes, means or Means(), publish)
     with opened as run:
-        run.journal.step = MakeImage.title
-        MakeImage().find(run)  # with an image, nothing before it needs to be done again
+        if not run.state.removed:
+            run.journal.step = MakeImage.title
+            MakeImage().find(run)  # with an image, nothing before it needs to be done again
         return carry_out(run, notes)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,14 +22,14 @@ from amiforge.ec2.instances import Instance
 from amiforge.ec2.key_pair import KeyPair
 from amiforge.ec2.resolve import ResolvedImage
 from amiforge.ec2.session import Clients
-from amiforge.ec2.tags import Tags
+from amiforge.ec2.tags import ARCH, OS, RECIPE, SOURCE, Tags
 from amiforge.engine.events import Event, Listener
 from amiforge.engine.lockfile import Lockfile
 from amiforge.host.base import Host
 from amiforge.recipes.recipe import Recipe
 from amiforge.recipes.supply import refuse_unproven
 from amiforge.redaction import Redaction
-from amiforge.settings import BakeSettings, EngineSettings
+from amiforge.settings import BakeSettings, EngineSettings, PublishSettings
 from amiforge.shell import Secret
 from amiforge.systems.trust import Trust
 
@@ -108,6 +108,7 @@ class Run:
     state: State
     started: float
     redaction: Redaction
+    publish: PublishSettings = field(default_factory=PublishSettings)
     #: ssh command that reaches an instance of the run at this moment; empty when none can be logged in to.
     login: str = ""
     #: command that goes on with the recipe's tasks there.
@@ -140,6 +141,12 @@ class Run:
     def image(self) -> Image:
         """The image, once it is asked for."""
         return _known(self.state.image)
+
+    @property
+    def provenance(self) -> Mapping[str, str]:
+        """What the image is made of, as the tags that it and its copies bear."""
+        source = self.recipe.source
+        return {RECIPE: self.recipe.name, OS: source.os, ARCH: source.architecture, SOURCE: self.source.ami}
 
     def keys(self, role: str) -> tuple[KeyPair, KeyPair]:
         """Give the key that opens an instance, and the one that it shows as its host key; made when first asked for.

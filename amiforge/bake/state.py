@@ -47,6 +47,7 @@ class State(BaseModel):
         remade: the image failed once and was asked for again.
         keep_image: the image is good and stays, whatever happens from here on.
         verification: `passed`, `unverified` for lack of room, `skipped` by request; empty before.
+        removed: everything but the image is gone again; what is left to do is to publish it.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -65,6 +66,7 @@ class State(BaseModel):
     remade: bool = False
     keep_image: bool = False
     verification: str = ""
+    removed: bool = False
 
     def learn(self, **found: Any) -> Mapping[str, Any]:
         """Take over what was found out, and give it as it is written down."""

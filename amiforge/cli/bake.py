@@ -146,6 +146,7 @@ def _bake(recipe: Recipe, settings: Config, asked: Mapping[str, Any], *, as_json
             there.aws,
             settings=settings.bake,
             engine=there.engine,
+            publish=settings.publish,
             listener=there.listener,
             means=there.means(),
             asked=asked,

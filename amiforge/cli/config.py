@@ -14,7 +14,15 @@ from pydantic import ValidationError
 
 from amiforge.errors import ConfigError
 from amiforge.host.ssh_settings import Ssh
-from amiforge.settings import AwsSettings, BakeSettings, EngineSettings, Settings
+from amiforge.settings import (
+    AwsSettings,
+    BakeSettings,
+    EngineSettings,
+    HookSettings,
+    PublishSettings,
+    ReportSettings,
+    Settings,
+)
 
 S = TypeVar("S", bound=Settings)
 
@@ -24,6 +32,9 @@ SECTIONS: tuple[tuple[str, type[Settings]], ...] = (
     ("aws", AwsSettings),
     ("bake", BakeSettings),
     ("ssh", Ssh),
+    ("publish", PublishSettings),
+    ("hooks", HookSettings),
+    ("report", ReportSettings),
 )
 #: What [recipes.NAME] may say beside the tables of its tasks; each is an option of the command line too.
 CHOICES = ("os", "arch", "versions", "instances", "allow")
@@ -54,6 +65,9 @@ class Config:
     aws: AwsSettings
     bake: BakeSettings
     ssh: Ssh
+    publish: PublishSettings = field(default_factory=PublishSettings)
+    hooks: HookSettings = field(default_factory=HookSettings)
+    report: ReportSettings = field(default_factory=ReportSettings)
     recipes: Mapping[str, Mapping[str, Mapping[str, Given]]] = field(default_factory=dict)
     asked: Mapping[str, Mapping[str, Given]] = field(default_factory=dict)
 
@@ -88,6 +102,9 @@ def load(
         aws=section("aws", AwsSettings),
         bake=section("bake", BakeSettings),
         ssh=section("ssh", Ssh),
+        publish=section("publish", PublishSettings),
+        hooks=section("hooks", HookSettings),
+        report=section("report", ReportSettings),
         recipes=_recipes(document.get("recipes", {}), f"{path}: recipes"),
         asked=_asked(document.get("recipes", {}), f"{path}: recipes"),
     )

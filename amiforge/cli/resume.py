@@ -84,6 +84,7 @@ def _resume(history: History, recipe: Recipe, settings: Config, *, as_json: bool
             aws,
             settings=settings.bake,
             engine=there.engine,
+            publish=settings.publish,
             listener=there.listener,
             means=there.means(),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from amiforge.ec2.make import make_once
 from amiforge.ec2.poll import Wait, poll
 from amiforge.ec2.refusal import code, kind
 from amiforge.ec2.session import Clients
-from amiforge.ec2.tags import EXPIRES, STATE, Tags
+from amiforge.ec2.tags import EXPIRES, REASON, STATE, Tags
 from amiforge.errors import AwsRefused, ConfigError, ImageFailed, Parked
 
 if TYPE_CHECKING:
@@ -94,7 +94,9 @@ def find_image(clients: Clients, tags: Tags, image_id: str = "", grace: float = 
         return None
 
 
-def create_image(clients: Clients, instance_id: str, name: str, description: str, tags: Tags) -> str:
+def create_image(  # noqa: PLR0913, PLR0917 - an image has no less
+    clients: Clients, instance_id: str, name: str, description: str, tags: Tags, provenance: Mapping[str, str]
+) -> str:
     """Make the image of a stopped instance and give its id; the image is private, a candidate, and expires.
 
     The call knows no client token, so a lost answer is made good by the name: what bears it and is of our run is ours.
@@ -105,7 +107,7 @@ def create_image(clients: Clients, instance_id: str, name: str, description: str
             InstanceId=instance_id,
             Name=name,
             Description=description[:255],
-            TagSpecifications=tags.temporary(_ROLE, "image", "snapshot", **{STATE: "candidate"}),
+            TagSpecifications=tags.temporary(_ROLE, "image", "snapshot", **{**provenance, STATE: "candidate"}),
         )["ImageId"]
 
     def made_before() -> str | None:
@@ -145,7 +147,7 @@ def keep(clients: Clients, image: Image, state: str) -> None:
     """Say on the image and its snapshots that they stay, and how far they have come: `verified`, `unverified`."""
     resources = [image.id, *image.snapshots]
     clients.ec2.create_tags(Resources=resources, Tags=[{"Key": STATE, "Value": state}])
-    clients.ec2.delete_tags(Resources=resources, Tags=[{"Key": EXPIRES}])
+    clients.ec2.delete_tags(Resources=resources, Tags=[{"Key": EXPIRES}, {"Key": REASON}])
 
 
 def remove_image(clients: Clients, tags: Tags) -> Iterator[str]:

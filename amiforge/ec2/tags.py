@@ -16,6 +16,23 @@ RUN = "amiforge:run"
 ROLE = "amiforge:role"
 EXPIRES = "amiforge:expires"
 STATE = "amiforge:state"
+#: Why an image is not verified.
+REASON = "amiforge:reason"
+
+#: What an image is, on it, its snapshots and its copies.
+RECIPE = "amiforge:recipe"
+OS = "amiforge:os"
+ARCH = "amiforge:arch"
+#: Of everything that decides what is on it.
+FINGERPRINT = "amiforge:fingerprint"
+#: The image that it was made of.
+SOURCE = "amiforge:source"
+#: The git commit that it was made from.
+COMMIT = "amiforge:commit"
+#: The image, in another region, that it is a copy of.
+COPY_OF = "amiforge:copy-of"
+#: What it was published as.
+CHANNEL = "amiforge:channel"
 
 
 @dataclass(frozen=True, slots=True)

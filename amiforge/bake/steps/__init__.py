@@ -7,10 +7,11 @@ from amiforge.bake.steps.access import CheckWay, CreateGroup, ImportKey
 from amiforge.bake.steps.builder import Connect, Disarm, LaunchBuilder, Stop, TerminateBuilder
 from amiforge.bake.steps.image import MakeImage, RequireImdsv2, WaitForImage
 from amiforge.bake.steps.provision import Clean, Provision, Validate
+from amiforge.bake.steps.publish import PUBLISHING
 from amiforge.bake.steps.source import ChooseSubnets, ResolveSource
 from amiforge.bake.steps.verify import Verify
 
-__all__ = ["STEPS", "MakeImage"]
+__all__ = ["PUBLISHING", "STEPS", "MakeImage"]
 
 STEPS: tuple[Step, ...] = (
     ResolveSource(),

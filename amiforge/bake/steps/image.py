@@ -31,7 +31,7 @@ class MakeImage(Step):
     def do(self, run: Run) -> str:
         """Ask for it."""
         description = f"{run.recipe.description} (amiforge {run.recipe.name} on {run.source.ami})"
-        ami = create_image(run.clients, run.builder.id, run.image_name, description, run.tags)
+        ami = create_image(run.clients, run.builder.id, run.image_name, description, run.tags, run.provenance)
         run.note(image=Image(ami, run.image_name, "pending", "", ()))
         return f"{ami} {run.image_name}"
 
