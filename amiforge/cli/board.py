@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,13 +9,12 @@ from functools import singledispatchmethod
 from typing import Literal
 
 from amiforge.engine import events
+from amiforge.engine.display import Lines
 from amiforge.engine.events import Event
 
 State = Literal["pending", "running", "done", "changed", "failed", "skipped", "note"]
 
 TAIL_LINES = 6
-#: Terminal control sequences (ECMA-48 CSI and OSC) and all other control characters but the line end and tab.
-_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @dataclass
@@ -48,28 +46,6 @@ class Row:
             yield self
             for row in self.rows:
                 yield from row.running()
-
-
-class Lines:
-    """Cuts output that comes in pieces into lines that are safe to show: no control sequences, no overwritten text."""
-
-    def __init__(self) -> None:
-        self._rest = ""
-
-    def feed(self, text: str) -> list[str]:
-        """Give the lines that are complete now."""
-        *whole, self._rest = (self._rest + text).replace("\r\n", "\n").split("\n")
-        return [line for line in map(clean, whole) if line]
-
-    @property
-    def rest(self) -> str:
-        """The line that has no end yet."""
-        return clean(self._rest)
-
-
-def clean(line: str) -> str:
-    """Give what a terminal would show of one line: what follows its last carriage return, without control sequences."""
-    return _CONTROL.sub("", line.rstrip("\r").rpartition("\r")[2]).expandtabs().rstrip()
 
 
 class Board:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from functools import singledispatchmethod
 from typing import TextIO
 
-from amiforge.cli.board import Lines
 from amiforge.engine import events
+from amiforge.engine.display import Lines
 from amiforge.engine.events import Event
 
 

@@ -10,7 +10,7 @@ import typer
 
 from amiforge.bake.manifest import Manifest
 from amiforge.cli.table import print_table
-from amiforge.cli.tree import clock
+from amiforge.engine.display import clock
 from amiforge.errors import AmiforgeError
 from amiforge.recipes.recipe import Recipe
 

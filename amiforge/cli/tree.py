@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from amiforge.cli.board import Board, Row, State
+from amiforge.engine.display import clock
 from amiforge.engine.events import Event
 
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -72,17 +73,6 @@ def fit(lines: list[Text], height: int) -> list[Text]:
     kept = lines[-(height - 2) :]
     gap = Text(f"  … {len(lines) - len(kept) - 1} lines above", style="dim")
     return [lines[0], gap, *kept]
-
-
-def clock(seconds: float) -> str:
-    """Give a length of time as people read it: `0.4 s`, `42 s`, `3:07`, `1:02:09`."""
-    if seconds < 9.95:  # noqa: PLR2004 - would round to 10.0
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if not minutes:
-        return f"{rest} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _walk(row: Row, depth: int) -> Iterator[tuple[Row, int]]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from amiforge.cli.board import Board, Lines, Row, clean
+from amiforge.cli.board import Board, Row
 from amiforge.engine.events import (
     ApplyFinished,
     ApplyStarted,
@@ -192,26 +192,3 @@ def test_events_without_their_beginning_do_no_harm() -> None:
         StepStarted(step="after the end"),
     )
     assert [row.title for row in shown.root.rows] == ["late", "after the end"]
-
-
-@pytest.mark.parametrize(
-    ("line", "shown"),
-    [
-        ("\x1b[1;32mgreen\x1b[0m", "green"),
-        ("10%\r50%\r100%", "100%"),
-        ("done\r", "done"),
-        ("\x1b]0;title\x07text", "text"),
-        ("a\tb", "a       b"),
-        ("bell\x07\x00 and \x9b31m", "bell and 31m"),
-        ("trailing   ", "trailing"),
-    ],
-)
-def test_output_is_shown_as_a_terminal_would_leave_it(line: str, shown: str) -> None:
-    assert clean(line) == shown
-
-
-def test_output_in_pieces_becomes_whole_lines() -> None:
-    lines = Lines()
-    pieces = ["par", "tial\r", "\nsecond\n\nthi", "rd"]
-    assert [lines.feed(piece) for piece in pieces] == [[], [], ["partial", "second"], []]
-    assert lines.feed("\n") == ["third"]

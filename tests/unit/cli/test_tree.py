@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from amiforge.cli.board import Row
-from amiforge.cli.tree import Tree, clock, fit, render
+from amiforge.cli.tree import Tree, fit, render
 from amiforge.engine.events import StepFinished, StepStarted
 
 LONG = Row(
@@ -48,14 +48,6 @@ def test_the_end_of_a_tree_taller_than_the_terminal_is_kept_below_its_title() ->
     assert [line.plain for line in fit(lines, 5)] == ["0", "  … 6 lines above", "7", "8", "9"]
     assert fit(lines, 10) == lines
     assert [line.plain for line in fit(lines, 1)] == ["9"]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.04, "0.0 s"), (9.94, "9.9 s"), (42.4, "42 s"), (59.9, "1:00"), (187, "3:07"), (3729, "1:02:09")],
-)
-def test_times_are_written_as_people_read_them(seconds: float, text: str) -> None:
-    assert clock(seconds) == text
 
 
 def test_the_finished_tree_stays_on_the_screen_whole() -> None:
