@@ -81,6 +81,7 @@ def open_run(  # noqa: PLR0913, PLR0917 - a run is made of all of them
                 started=time.time(),
                 redaction=redaction,
                 publish=publish or PublishSettings(),
+                asked=asked,
             )
 
 
@@ -129,6 +130,7 @@ def reopen_run(  # noqa: PLR0913, PLR0917 - as above
                 started=history.started,
                 redaction=redaction,
                 publish=publish or PublishSettings(),
+                asked=history.asked,
             )
 
 

@@ -109,6 +109,8 @@ class Run:
     started: float
     redaction: Redaction
     publish: PublishSettings = field(default_factory=PublishSettings)
+    #: how the recipe was asked for, as JSON.
+    asked: Mapping[str, Any] = field(default_factory=dict)
     #: ssh command that reaches an instance of the run at this moment; empty when none can be logged in to.
     login: str = ""
     #: command that goes on with the recipe's tasks there.
