@@ -84,7 +84,7 @@ class Condition:
 
     `cloud_init` is 0, 2 (it recovered from errors) or None (there is none, or its records were wiped); `failed` names
     units that failed; `host_keys` are the public keys' base64 parts, `authorized` the lines of all authorized_keys
-    files.
+    files; `notes` are what cloud-init says of its errors.
     """
 
     cloud_init: int | None
@@ -94,6 +94,7 @@ class Condition:
     machine_id: str
     host_keys: frozenset[str]
     authorized: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         notes = ["cloud-init recovered from errors"] if self.cloud_init else []
@@ -134,6 +135,7 @@ def condition(host: Host, timeout: float) -> Condition:
         machine_id=said["machine"][0],
         host_keys=frozenset(said.get("host-key", [])),
         authorized=tuple(said.get("authorized", [])),
+        notes=tuple(said.get("detail", [])) if status not in {"", "0"} else (),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from amiforge.bake.gate.portrait import Portrait
 from amiforge.bake.inventory import Inventory
 from amiforge.bake.readiness import Condition
 from amiforge.ec2.image import Image
@@ -27,6 +28,27 @@ class Provisioned(BaseModel):
     ran: int
 
 
+class Refused(BaseModel):
+    """That the image did not pass the gate: why, in a sentence, and until when it is kept, as ISO in UTC."""
+
+    model_config = ConfigDict(frozen=True)
+
+    reason: str
+    kept_until: str
+
+
+class Published(BaseModel):
+    """An image as it is published in a region: whom it is shared with, and which parameter names it, if any."""
+
+    model_config = ConfigDict(frozen=True)
+
+    region: str
+    image: str
+    snapshots: tuple[str, ...] = ()
+    shared_with: tuple[str, ...] = ()
+    pointer: str = ""
+
+
 class State(BaseModel):
     """Everything that a later process needs to go on with a run. What is not known yet is None or empty.
 
@@ -41,13 +63,16 @@ class State(BaseModel):
         condition: how the builder's boot ended.
         provisioned: the builder to which all tasks were applied.
         inventory: what is installed on it.
+        portrait: its name, kernels and units, when it was fit to become an image.
         cleaning: the builder on which the wipe has begun; its id.
         sealed: the builder that is proven clean; its id.
         image: the image that is made of it.
         remade: the image failed once and was asked for again.
-        keep_image: the image is good and stays, whatever happens from here on.
-        verification: `passed`, `unverified` for lack of room, `skipped` by request; empty before.
+        keep_image: the image stays, whatever happens from here on: it is good, or kept to be looked at.
+        verification: `passed`, or `skipped` by request; empty before.
+        refused: the image did not pass the gate.
         removed: everything but the image is gone again; what is left to do is to publish it.
+        publication: the image in every region where it is published, its own first.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -60,13 +85,16 @@ class State(BaseModel):
     condition: Condition | None = None
     provisioned: Provisioned | None = None
     inventory: Inventory | None = None
+    portrait: Portrait | None = None
     cleaning: str = ""
     sealed: str = ""
     image: Image | None = None
     remade: bool = False
     keep_image: bool = False
     verification: str = ""
+    refused: Refused | None = None
     removed: bool = False
+    publication: tuple[Published, ...] = ()
 
     def learn(self, **found: Any) -> Mapping[str, Any]:
         """Take over what was found out, and give it as it is written down."""

@@ -23,6 +23,9 @@ _TAIL = 120
 #: Seconds after which a console is looked at while we wait, and between two such looks.
 _CONSOLE = 60
 
+#: EC2's word for an instance that was shut down from inside. Source: DescribeInstances, EC2 API reference, StateReason.
+FROM_INSIDE = "Client.InstanceInitiatedShutdown"
+
 _ALIVE = ["pending", "running", "stopping", "stopped"]
 
 

@@ -35,8 +35,8 @@ from amiforge.systems.system import System
 
 _LOST = (ConnectionLost, Unreachable, AuthRefused, SudoRefused)
 
-# The reboot is the service manager's work and outlives this shell, so the answer gets out before the host goes.
-_REBOOT = """
+#: Reboots the host. It is the service manager's work and outlives this shell, so the answer gets out before it goes.
+REBOOT = """
 if [ -d /run/systemd/system ]; then systemd-run --quiet --on-active=1 systemctl reboot
 else (sleep 1; reboot) </dev/null >/dev/null 2>&1 & fi
 """
@@ -134,7 +134,7 @@ class Link:
         before, started = self.system.boot_id, time.monotonic()
         self.listener(RebootStarted(host=self.host.address, reason=reason))
         with suppress(ConnectionLost):
-            self.host.run(_REBOOT)
+            self.host.run(REBOOT)
         self._drop()
         try:
             self._await_boot(before, started)

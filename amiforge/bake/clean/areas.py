@@ -19,12 +19,14 @@ class Area:
     Attributes:
         closing: people get in through it, so it goes when everything else is proven, and is put back when its own
             absence cannot be.
+        lasting: no boot makes it anew, so a fresh instance of the image has none of it either.
     """
 
     name: str
     why: str
     text: str
     closing: bool = False
+    lasting: bool = False
 
 
 AREAS: tuple[Area, ...] = (
@@ -97,6 +99,7 @@ AREAS: tuple[Area, ...] = (
         gone "$R"/usr/local/src/NVIDIA-Linux-*.run "$R"/usr/local/src/cuda_*.run
         homes 'NVIDIA-Linux-*.run' 'cuda_*_linux*.run' aws-efa-installer 'aws-efa-installer-*.tar.gz'
         """,
+        lasting=True,
     ),
     Area(
         "temporary files",
@@ -112,6 +115,7 @@ AREAS: tuple[Area, ...] = (
         gone "$R"/var/cache/amiforge
         unfinished
         """,
+        lasting=True,
     ),
     Area(
         "histories",
@@ -120,6 +124,7 @@ AREAS: tuple[Area, ...] = (
         homes .bash_history .zsh_history .sh_history .python_history .node_repl_history .lesshst .viminfo .wget-hsts
         homes .mysql_history .psql_history .sqlite_history .sudo_as_admin_successful
         """,
+        lasting=True,
     ),
     Area(
         "credentials",
@@ -131,6 +136,7 @@ AREAS: tuple[Area, ...] = (
         homes .terraform.d/credentials.tfrc.json .gnupg/private-keys-v1.d .local/share/keyrings
         gone "$R"/etc/apt/auth.conf.d/* "$R"/etc/apt/auth.conf
         """,
+        lasting=True,
     ),
     Area(
         "network",
@@ -187,6 +193,7 @@ AREAS: tuple[Area, ...] = (
         "the flag that keeps a builder's dead-man switch off must not do so for what comes of the image",
         f'gone "$R"{DISARMED}',
         closing=True,
+        lasting=True,
     ),
     Area(
         "host keys",

@@ -12,15 +12,13 @@ from amiforge.bake.reach import reach
 from amiforge.bake.run import Run
 from amiforge.bake.step import Step
 from amiforge.bake.steps.instance import await_off, end_all, start, survivor
-from amiforge.ec2.instances import Instance, leftover_volumes, on_shutdown, stop, terminate, wait_running
+from amiforge.ec2.instances import FROM_INSIDE, Instance, leftover_volumes, on_shutdown, stop, terminate, wait_running
 from amiforge.engine.events import Waiting
 from amiforge.errors import AwsRefused, HostError, LaunchFailed
 
 _ROLE = "builder"
 #: Seconds in which a builder that is being wiped, and lets nobody in any more, must be off.
 _SEALING = 600.0
-#: EC2's word for an instance that was shut down from inside. Source: DescribeInstances, EC2 API reference, StateReason.
-_FROM_INSIDE = "Client.InstanceInitiatedShutdown"
 
 
 class LaunchBuilder(Step):
@@ -80,7 +78,7 @@ def _sealed(run: Run, found: Instance) -> Instance | None:
 def off_by_itself(run: Run, builder: Instance) -> Instance | None:
     """Wait until a builder that is being wiped is off; None when it is not, or when somebody else stopped it."""
     off = await_off(run, builder, _ROLE, _SEALING)
-    return off if off and off.reason.startswith(_FROM_INSIDE) else None
+    return off if off and off.reason.startswith(FROM_INSIDE) else None
 
 
 def _lets_us_in(run: Run, found: Instance) -> bool:

@@ -18,19 +18,24 @@ from amiforge.errors import LaunchFailed
 _GRACE = 120.0
 #: Seconds after which an instance that was asked for without an answer would be seen.
 _SEEN = 30.0
-_OVER = {"shutting-down", "terminated"}
+#: States of an instance that is gone or about to be.
+OVER = {"shutting-down", "terminated"}
 
 
-def start(run: Run, role: str, image: ResolvedImage, key_name: str, step: str) -> Instance:
+def start(  # noqa: PLR0913, PLR0917 - what an instance is for, and made of
+    run: Run, role: str, image: ResolvedImage, key_name: str, step: str, types: tuple[str, ...] = ()
+) -> Instance:
     """Launch an instance for a step wherever EC2 has room for it, and wait until it runs.
 
+    It is of one of `types`, or, without any, of those that the recipe's builder may be of.
     A launch that an earlier process sent, and of which no answer is known, is sent again as it was.
     """
     known, (_, host_key) = _made(run, step), run.keys(role)
+    builder = run.recipe.builder.model_copy(update={"instance_types": types} if types else {})
     order = Order(
         role=role,
         image=image,
-        builder=run.recipe.builder,
+        builder=builder,
         key_name=key_name,
         group=run.state.group,
         user_data=first_boot(host_key, run.settings.dead_man),
@@ -39,7 +44,7 @@ def start(run: Run, role: str, image: ResolvedImage, key_name: str, step: str) -
     return launch(
         run.clients,
         order,
-        places(run.clients, run.recipe.builder, run.state.subnets, stopped=role == "builder"),
+        places(run.clients, builder, run.state.subnets, stopped=role == "builder"),
         run.settings.launch_deadline,
         patience=run.settings.capacity_patience,
         unanswered=known.token if known.open else "",
@@ -71,7 +76,7 @@ def survivor(run: Run, role: str, step: str) -> Instance | None:
         found = poll(Wait(f"instance {latest} to be known", patience, LaunchFailed), look, progress, run.clients.pace)
     except LaunchFailed:
         found = look()
-    living = {name: each for name, each in found.items() if each.state not in _OVER}
+    living = {name: each for name, each in found.items() if each.state not in OVER}
     return living.get(latest) or next(iter(living.values()), None)
 
 
@@ -82,7 +87,7 @@ def await_off(run: Run, instance: Instance, role: str, seconds: float) -> Instan
         return next((each for each in instances(run.clients, run.tags, role) if each.id == instance.id), None)
 
     def progress(seen: Instance | None) -> str | None:
-        return None if seen is None or seen.state in {"stopped", *_OVER} else seen.state
+        return None if seen is None or seen.state in {"stopped", *OVER} else seen.state
 
     wait = Wait(f"{instance.id}, which is being wiped, to be off", seconds, LaunchFailed)
     try:
