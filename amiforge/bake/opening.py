@@ -7,9 +7,10 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ from amiforge.bake.manifest import described
 from amiforge.bake.run import Means, Run, expiry, new_id
 from amiforge.bake.state import State
 from amiforge.ec2.image import image_name
+from amiforge.ec2.publication.plan import refuse_contradictions
 from amiforge.ec2.session import Clients, open_clients
-from amiforge.ec2.tags import Tags
+from amiforge.ec2.tags import ARCH, OS, RECIPE, Tags
 from amiforge.engine.discretion import Discreet
 from amiforge.engine.events import Listener, Waiting
 from amiforge.recipes.recipe import Recipe
@@ -46,7 +48,8 @@ def open_run(  # noqa: PLR0913, PLR0917 - a run is made of all of them
 
     Raises:
         RunBusy: another process here bakes the same image.
-        ConfigError: the image's name is none, there is no region, or the run's folder cannot be made.
+        ConfigError: the image's name is none, there is no region, the settings for publishing contradict each other,
+            or the run's folder cannot be made.
     """
     run_id = new_id()
     source = recipe.source
@@ -55,6 +58,8 @@ def open_run(  # noqa: PLR0913, PLR0917 - a run is made of all of them
     redaction = Redaction(secrets_in(recipe))
     journal = Journal(folder / NAME, redaction)
     clients = open_clients(aws, on_call=journal.call, on_secret=redaction.learn)
+    about = {RECIPE: recipe.name, OS: source.os, ARCH: source.architecture}
+    refuse_contradictions(publish or PublishSettings(), clients.region, about)
     tags = Tags(run_id, expiry(settings.lifetime + settings.capacity_patience), settings.tags)
     with (
         redaction.masking(),
@@ -65,6 +70,7 @@ def open_run(  # noqa: PLR0913, PLR0917 - a run is made of all of them
         things = {"image": name, "expires": tags.expires, "tags": settings.tags}
         journal.begin(run=run_id, **_wanted(recipe), asked=asked, **where, **things, **_us())
         with _hearing(folder, listener, redaction) as discreet:
+            open_in = _opener(aws, journal, redaction, settings, discreet)
             yield Run(
                 id=run_id,
                 recipe=recipe,
@@ -81,6 +87,8 @@ def open_run(  # noqa: PLR0913, PLR0917 - a run is made of all of them
                 started=time.time(),
                 redaction=redaction,
                 publish=publish or PublishSettings(),
+                aws=aws,
+                open_in=open_in,
                 asked=asked,
             )
 
@@ -114,6 +122,7 @@ def reopen_run(  # noqa: PLR0913, PLR0917 - as above
         expires = history.expires if history.unanswered else expiry(settings.lifetime + settings.capacity_patience)
         journal.go_on(expires=expires, **_us())
         with _hearing(history.folder, listener, redaction) as discreet:
+            open_in = _opener(aws, journal, redaction, settings, discreet)
             yield Run(
                 id=history.run,
                 recipe=recipe,
@@ -130,6 +139,8 @@ def reopen_run(  # noqa: PLR0913, PLR0917 - as above
                 started=history.started,
                 redaction=redaction,
                 publish=publish or PublishSettings(),
+                aws=aws,
+                open_in=open_in,
                 asked=history.asked,
             )
 
@@ -156,6 +167,19 @@ def _wanted(recipe: Recipe) -> dict[str, Any]:
 
 def _us() -> dict[str, Any]:
     return {"amiforge": version("amiforge"), "pid": os.getpid(), "host": socket.gethostname()}
+
+
+def _opener(
+    aws: AwsSettings, journal: Journal, redaction: Redaction, settings: BakeSettings, listener: Listener
+) -> Callable[[str], Clients]:
+    """Give what opens the clients of another region."""
+
+    @cache
+    def open_in(region: str) -> Clients:
+        place = aws.model_copy(update={"region": region})
+        return _paced(open_clients(place, on_call=journal.call, on_secret=redaction.learn), settings, listener)
+
+    return open_in
 
 
 def _paced(clients: Clients, settings: BakeSettings, listener: Listener) -> Clients:

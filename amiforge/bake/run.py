@@ -29,7 +29,7 @@ from amiforge.host.base import Host
 from amiforge.recipes.recipe import Recipe
 from amiforge.recipes.supply import refuse_unproven
 from amiforge.redaction import Redaction
-from amiforge.settings import BakeSettings, EngineSettings, PublishSettings
+from amiforge.settings import AwsSettings, BakeSettings, EngineSettings, PublishSettings
 from amiforge.shell import Secret
 from amiforge.systems.trust import Trust
 
@@ -108,6 +108,10 @@ class Run:
     state: State
     started: float
     redaction: Redaction
+    #: profile, endpoint and patience that its clients were opened with.
+    aws: AwsSettings
+    #: opens the clients of another region, whose calls are recorded like all others.
+    open_in: Callable[[str], Clients]
     publish: PublishSettings = field(default_factory=PublishSettings)
     #: how the recipe was asked for, as JSON.
     asked: Mapping[str, Any] = field(default_factory=dict)

@@ -49,6 +49,18 @@ class Published(BaseModel):
     pointer: str = ""
 
 
+class Published(BaseModel):
+    """An image as it is published in a region: whom it is shared with, and which parameter names it, if any."""
+
+    model_config = ConfigDict(frozen=True)
+
+    region: str
+    image: str
+    snapshots: tuple[str, ...] = ()
+    shared_with: tuple[str, ...] = ()
+    pointer: str = ""
+
+
 class State(BaseModel):
     """Everything that a later process needs to go on with a run. What is not known yet is None or empty.
 
@@ -72,6 +84,7 @@ class State(BaseModel):
         verification: `passed`, or `skipped` by request; empty before.
         refused: the image did not pass the gate.
         removed: everything but the image is gone again; what is left to do is to publish it.
+        publication: the image in every region where it is published, its own first.
         publication: the image in every region where it is published, its own first.
     """
 
