@@ -21,7 +21,10 @@ from amiforge.cli.gc import gc
 from amiforge.cli.list import list_recipes
 from amiforge.cli.lock import lock
 from amiforge.cli.plan import plan
+from amiforge.cli.promote import promote
+from amiforge.cli.publish import publish
 from amiforge.cli.resume import resume
+from amiforge.cli.rollback import rollback
 from amiforge.cli.runs import runs
 from amiforge.cli.show import show
 from amiforge.cli.verify import verify
@@ -47,6 +50,9 @@ app.command("apply", short_help="Bring a running machine to a recipe.")(apply)
 app.command("bake", short_help="Make images.")(bake)
 app.command("resume", short_help="Go on with a run.")(resume)
 app.command("runs", short_help="List runs and what came of them.")(runs)
+app.command("publish", short_help="Copy, share and name a verified image.")(publish)
+app.command("promote", short_help="Let a channel name a published image.")(promote)
+app.command("rollback", short_help="Let a channel name what it named before.")(rollback)
 app.command("gc", short_help="Remove what dead runs left in EC2.")(gc)
 app.command("verify", short_help="Prove that a machine or image is right.")(verify)
 app.command("lock", short_help="Record what downloads and keys are.")(lock)

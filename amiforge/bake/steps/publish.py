@@ -28,9 +28,10 @@ class CopyImage(Step):
         """Copy, all regions at once, and wait."""
         wanted, regions = _publication(run)
         refuse_unshareable(wanted, regions, ask_kms(run.aws))
-        copies = {done.region: done.image for done in copy(wanted, regions)}
-        run.note(publication=_placed(wanted, {run.clients.region: run.image.id, **copies}))
-        return ", ".join(f"{region} {image}" for region, image in copies.items()) or "nowhere else"
+        copy(wanted, regions)
+        found = [available(wanted, clients) for clients in regions.values()]
+        run.note(publication=tuple(Published(region=each.region, image=each.id) for each in found))
+        return ", ".join(f"{each.region} {each.id}" for each in found[1:]) or "nowhere else"
 
 
 class _ForAll(Step):
@@ -107,10 +108,6 @@ def _publication(run: Run) -> tuple[Publication, Mapping[str, Clients]]:
         raise PublishIncomplete(f"image {run.image.id} is gone from {run.clients.region}")
     wanted = plan(image, run.publish)
     return wanted, open_regions(run.clients, wanted.regions, run.open_in)
-
-
-def _placed(wanted: Publication, images: Mapping[str, str]) -> tuple[Published, ...]:
-    return tuple(Published(region=region, image=images[region]) for region in wanted.regions)
 
 
 def _told(done: Iterable[Done]) -> str:

@@ -50,14 +50,17 @@ def copy(publication: Publication, regions: Mapping[str, Clients]) -> tuple[Done
         return ()
     home = regions[publication.image.region]
     made = everywhere(others, f"copying {publication.image.id}", lambda here: _copy(publication, home, here))
-    return tuple(Done(region, copy.id, "copied") for region, copy in made.items())
+    return tuple(Done(region, copy, "copied") for region, copy in made.items() if copy)
 
 
-def _copy(publication: Publication, home: Clients, here: Clients) -> RegionalImage:
+def _copy(publication: Publication, home: Clients, here: Clients) -> str:
+    """Make sure that there is a copy, and give its id; nothing if it was available already."""
     image, tag = publication.image, f"{FAILED}:{here.region}"
     before = int(image.tags.get(tag, "0"))
     for failed in (before + 1, before + 2):
         there = _adopted(publication, here)
+        if there and there.state == "available":
+            return ""
         copy = there.id if there else _ask(publication, here, failed)
         try:
             wait_available(here, copy, publication.settings.copy_deadline)
@@ -67,7 +70,7 @@ def _copy(publication: Publication, home: Clients, here: Clients) -> RegionalIma
             if failed == before + 2:
                 raise
         else:
-            return _known(here, copy)
+            return copy
     raise AssertionError("the last try returns or raises")
 
 
@@ -121,13 +124,6 @@ def _made_before(here: Clients, origin: str, refused: AwsRefused) -> str:
         return poll(wait, look, lambda found: None if found else refused.message, here.pace)
     except PublishIncomplete:
         raise refused from None
-
-
-def _known(here: Clients, copy: str) -> RegionalImage:
-    found = find_image(here, copy)
-    if found is None:
-        raise PublishIncomplete(f"copy {copy} is gone again from {here.region}")
-    return found
 
 
 def _remove(here: Clients, origin: str, copy: str) -> None:
