@@ -38,6 +38,7 @@ class CallFault(_Fault):
 
     Attributes:
         operation: name of the operation it hits, such as `CreateImage`; `*` is every operation.
+        region: only calls to regions that match, as `us-west-2`.
         error: the code to answer with. Not used when the answer is lost.
         message: the message to answer with.
         skip: how many calls of the operation still go through before it.
@@ -48,6 +49,7 @@ class CallFault(_Fault):
 
     kind: Literal["call"] = "call"
     operation: str
+    region: str = "*"
     error: str = "InternalError"
     message: str = "An internal error has occurred"
     skip: NonNegativeInt = 0
@@ -80,20 +82,38 @@ class Quota(_Fault):
     times: NonNegativeInt | None = None
 
 
+#: States that can last longer: `pending` of an image, of a copy of one, of a pointer to one, and an instance's.
+LateState = Literal["image", "copy", "parameter", "pending", "stopping", "shutting-down"]
+
+
 class Late(_Fault):
-    """A state lasts `seconds` longer: an image's `pending`, or one of an instance's."""
+    """A state lasts `seconds` longer, in regions that match.
+
+    `copy` is an image that CopyImage makes; `parameter` is one of data type `aws:ec2:image`, which is checked before
+    it is there.
+    """
 
     kind: Literal["late"] = "late"
-    what: Literal["image", "pending", "stopping", "shutting-down"]
+    what: LateState
     seconds: NonNegativeFloat
+    region: str = "*"
     times: NonNegativeInt | None = None
 
 
 class FailedImage(_Fault):
-    """An image ends as `failed`."""
+    """An image that is made of an instance ends as `failed`."""
 
     kind: Literal["failed-image"] = "failed-image"
     reason: str = "Client.InternalError: the snapshot of a volume failed"
+    times: NonNegativeInt | None = 1
+
+
+class FailedCopy(_Fault):
+    """A copy of an image into a region that matches ends as `failed`."""
+
+    kind: Literal["failed-copy"] = "failed-copy"
+    reason: str = "Copy image failed with an internal error."
+    region: str = "*"
     times: NonNegativeInt | None = 1
 
 
@@ -157,6 +177,7 @@ Fault = Annotated[
     | Annotated[Quota, Tag("quota")]
     | Annotated[Late, Tag("late")]
     | Annotated[FailedImage, Tag("failed-image")]
+    | Annotated[FailedCopy, Tag("failed-copy")]
     | Annotated[FailedLaunch, Tag("failed-launch")]
     | Annotated[Lag, Tag("lag")]
     | Annotated[Harm, Tag("harm")],

@@ -131,13 +131,13 @@ class App:
         return {"instances": states, "images": images}
 
     def _aws(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        service, parameters = _service(environ), _parameters(environ)
+        (region, service), parameters = _scope(environ), _parameters(environ)
         operation = _operation(environ, parameters)
         mutating = not operation.startswith(_READING)
-        fault = self.account.faults.call(operation)
+        fault = self.account.faults.call(operation, region)
         refused = (fault.error, fault.message) if fault and not fault.lost else None
         if refused := refused or self.account.news.refusal(operation, parameters):
-            self.traffic.saw(Call(service, operation, mutating, refused[0]))
+            self.traffic.saw(Call(service, operation, mutating, refused[0], region))
             return _answer(start_response, *refusal(service, *refused))
         if not service:
             message = "AWS was not able to validate the provided access credentials"
@@ -147,7 +147,7 @@ class App:
             return _answer(start_response, *answer)
         status, headers, body = self._through_moto(service, operation, environ)
         outcome = _outcome(status, body)
-        self.traffic.saw(Call(service, operation, mutating, "lost" if fault else outcome))
+        self.traffic.saw(Call(service, operation, mutating, "lost" if fault else outcome, region))
         if fault:
             raise ConnectionResetError(f"the answer to {operation} is lost, as ordered")
         if service == "ec2" and outcome != "ok":
@@ -187,9 +187,10 @@ def _body(environ: Environ) -> bytes:
     return bytes(raw)
 
 
-def _service(environ: Environ) -> str:
+def _scope(environ: Environ) -> tuple[str, str]:
+    """Give region and service that a request is signed for."""
     scope = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
-    return scope[2] if scope else ""
+    return (scope[1], scope[2]) if scope else ("", "")
 
 
 def _parameters(environ: Environ) -> dict[str, list[str]]:

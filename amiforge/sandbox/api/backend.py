@@ -20,6 +20,7 @@ class SandboxBackend(Instances):
 
     def __init__(self, region_name: str, account_id: str, account: Account, dispatch: Any) -> None:
         self.account = account
+        self.tokens: dict[str, tuple[str, str]] = {}
         self.launches: dict[str, Launch] = {}
         self.reserved: dict[str, CapacityReservation] = {}
         self._dispatch = dispatch

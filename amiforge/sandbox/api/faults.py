@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from threading import Event, Lock
 from typing import Any, TypeVar
 
-from amiforge.sandbox.faults import CallFault, Fault, Harm, Late
+from amiforge.sandbox.faults import CallFault, Fault, Harm, Late, LateState
 
 #: Seconds between two looks at whether a fault was cleared.
 _GLANCE = 0.05
@@ -92,12 +92,14 @@ class Faults:
         with self._lock:
             return [standing.row() for standing in self._standing if standing.due or standing.course.lasting]
 
-    def call(self, operation: str) -> CallFault | None:
+    def call(self, operation: str, region: str) -> CallFault | None:
         """Give the fault that this call meets, if any, and count it."""
         with self._lock:
             for standing in self._standing:
                 fault = standing.fault
                 if not isinstance(fault, CallFault) or fault.operation not in ("*", operation) or not standing.due:
+                    continue
+                if not matches(fault.region, region):
                     continue
                 standing.seen += 1
                 if standing.seen > fault.skip and (standing.seen - fault.skip) % fault.every == 0:
@@ -126,9 +128,9 @@ class Faults:
                     found.append((harm, standing.course))
         return found
 
-    def late(self, what: str) -> Pause:
+    def late(self, what: LateState, region: str) -> Pause:
         """Give how much longer a state lasts that begins now."""
-        found = self.take(Late, lambda fault: fault.what == what)
+        found = self.take(Late, lambda fault: fault.what == what and matches(fault.region, region))
         return Pause(found[0].seconds, found[1]) if found else Pause()
 
 

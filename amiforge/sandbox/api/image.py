@@ -1,46 +1,24 @@
-"""Images and their snapshots as moto sees them, made from our records."""
+"""Images as moto sees them, made from our records."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from moto.ec2.models.amis import Ami
-from moto.ec2.models.elastic_block_store import Snapshot, Volume
+from moto.ec2.models.elastic_block_store import Volume
 from moto.ec2.utils import random_snapshot_id
 
-from amiforge.sandbox.api.records import Device, ImageRecord
+from amiforge.sandbox.api.keys import key_of_volume
+from amiforge.sandbox.api.records import Device, ImageRecord, now
+from amiforge.sandbox.api.snapshot import ImageSnapshot
 
 if TYPE_CHECKING:
     from amiforge.sandbox.api.images import Images
 
 
-class ImageSnapshot(Snapshot):
-    """The snapshot behind one device of an image; `status` is `pending` until the copy is finished."""
-
-    def __init__(self, backend: Images, image: ImageRecord, device: Device) -> None:
-        volume = Volume(backend, "vol-ffffffff", device.size, zone=None, encrypted=device.encrypted)  # type: ignore[abstract]
-        super().__init__(
-            backend,
-            device.snapshot_id,
-            volume,
-            image.description or f"Created by CreateImage({image.source_instance_id}) for {image.id}",
-            encrypted=device.encrypted,
-            owner_id=image.owner_id,
-            from_ami=image.id,
-        )
-        self.start_time = image.created
-        self.lasts = 0.0
-        self.add_tags(device.snapshot_tags)
-
-    @property
-    def progress(self) -> str:
-        """Give how much is copied, as far as anyone can say."""
-        if self.status == "completed":
-            return "100%"
-        passed = (datetime.now(UTC) - self.start_time).total_seconds()
-        return f"{min(99, int(100 * passed / self.lasts))}%" if self.lasts else "0%"
+#: The launch permission that makes an image public.
+_EVERYBODY = {"Group": "all"}
 
 
 class SandboxImage(Ami):
@@ -53,7 +31,7 @@ class SandboxImage(Ami):
         self.record = record
         self.ec2_backend = backend
         self.id = record.id
-        self.state = "available"
+        self.state = "disabled" if record.disabled else "available"
         self.state_reason: dict[str, str] | None = None
         self.name = record.name
         self.description = record.description
@@ -78,9 +56,12 @@ class SandboxImage(Ami):
         self.creation_date = record.created
         self.instance_id = record.source_instance_id
         self.source_image_id = record.source_image_id
-        self.source_image_region = record.region if record.source_image_id else None
-        self.deprecation_time: str | None = None
-        self.launch_permissions = [{"Group": "all"}] if record.public else []
+        self.source_image_region = record.source_image_region or (record.region if record.source_image_id else None)
+        self.deprecated = record.deprecated
+        self.deregistration_protection = record.protection
+        self.protected_until = record.protected_until
+        self.last_launched = record.last_launched
+        self.launch_permissions = [*([_EVERYBODY] if record.public else []), *record.shared_with]
         self.add_tags(record.tags)
         for device in record.devices:
             backend.snapshots[device.snapshot_id] = ImageSnapshot(backend, record, device)
@@ -89,6 +70,29 @@ class SandboxImage(Ami):
     def public(self) -> bool:
         """Give whether anyone may launch it."""
         return bool(self.is_public)
+
+    @property
+    def deprecation_time(self) -> str | None:
+        """Give when it is deprecated, as EC2 writes it: to the minute."""
+        return f"{self.deprecated:%Y-%m-%dT%H:%M}:00.000Z" if self.deprecated else None
+
+    @property
+    def last_launched_time(self) -> str | None:
+        """Give when an instance was last launched from it; only its owner is told."""
+        ours = self.owner_id == self.ec2_backend.account_id
+        return f"{self.last_launched:%Y-%m-%dT%H:%M:%SZ}" if self.last_launched and ours else None
+
+    @property
+    def protected(self) -> bool:
+        """Give whether it cannot be deregistered now: protected, or not for 24 hours after it was."""
+        cooling = self.protected_until is not None and now() < self.protected_until
+        return self.deregistration_protection != "disabled" or cooling
+
+    @property
+    def snapshots(self) -> list[ImageSnapshot]:
+        """Give its snapshots that are still there."""
+        found = (self.ec2_backend.snapshots.get(device.snapshot_id) for device in self.record.devices)
+        return [snapshot for snapshot in found if isinstance(snapshot, ImageSnapshot)]
 
     @property
     def block_device_mappings(self) -> list[dict[str, Any]]:
@@ -103,7 +107,15 @@ class SandboxImage(Ami):
         match filter_name:
             case "creation-date":
                 return self.creation_date.strftime("%Y-%m-%dT%H:%M:%S.000Z")
-            case "root-device-type" | "root-device-name" | "image-type" | "hypervisor" | "description":
+            case (
+                "root-device-type"
+                | "root-device-name"
+                | "image-type"
+                | "hypervisor"
+                | "description"
+                | "source-image-id"
+                | "source-image-region"
+            ):
                 return getattr(self, filter_name.replace("-", "_"))
             case "ena-support" | "is-public":
                 return "true" if filter_name == "ena-support" or self.is_public else "false"
@@ -116,17 +128,14 @@ class SandboxImage(Ami):
         """Leave the state `pending`: the image is available, or failed for the given reason."""
         self.state = "failed" if error else "available"
         self.state_reason = {"Code": "Server.InternalError", "Message": error} if error else None
-        self._set_snapshots("error" if error else "completed")
+        for snapshot in self.snapshots:
+            snapshot.settle(error)
 
     def pend(self, seconds: float) -> None:
         """Say that its file system is still being copied, which takes so long at least."""
         self.state = "pending"
-        self._set_snapshots("pending", seconds)
-
-    def _set_snapshots(self, status: str, seconds: float = 0.0) -> None:
-        for device in self.record.devices:
-            if snapshot := self.ec2_backend.snapshots.get(device.snapshot_id):
-                snapshot.status, snapshot.lasts = status, seconds
+        for snapshot in self.snapshots:
+            snapshot.status, snapshot.lasts = "pending", seconds
 
     def current(self) -> ImageRecord:
         """Give the record with what was changed since, through tags, attributes or deleted snapshots."""
@@ -136,6 +145,7 @@ class SandboxImage(Ami):
                 device,
                 snapshot_tags=dict(backend.tags.get(device.snapshot_id, {})),
                 snapshot_deleted=device.snapshot_id not in backend.snapshots,
+                **_permissions(backend.snapshots.get(device.snapshot_id)),
             )
             for device in self.record.devices
         )
@@ -146,8 +156,23 @@ class SandboxImage(Ami):
             public=self.is_public,
             tags=dict(backend.tags.get(self.id, {})),
             devices=devices,
+            disabled=self.state == "disabled",
+            shared_with=tuple(one for one in self.launch_permissions if one != _EVERYBODY),
+            deprecated=self.deprecated,
+            protection=self.deregistration_protection,
+            protected_until=self.protected_until,
+            last_launched=self.last_launched,
             deregistered=backend.amis.get(self.id) is not self,
         )
+
+
+def _permissions(snapshot: Any) -> dict[str, Any]:
+    if not isinstance(snapshot, ImageSnapshot):
+        return {}
+    return {
+        "volume_users": tuple(sorted(snapshot.create_volume_permission_userids)),
+        "volume_groups": tuple(sorted(snapshot.create_volume_permission_groups)),
+    }
 
 
 def _ebs(device: Device) -> dict[str, Any]:
@@ -192,6 +217,7 @@ def _device(name: str, block: Any, volume: Volume, changed: dict[str, Any]) -> D
         volume_type=changed.get("VolumeType", volume.volume_type),
         delete_on_termination=changed.get("DeleteOnTermination", block.delete_on_termination),
         encrypted=changed.get("Encrypted", volume.encrypted),
+        key=key_of_volume(volume.ec2_backend, volume.kms_key_id),
         iops=changed.get("Iops", volume.iops if kept else None),
         throughput=changed.get("Throughput", volume.throughput if kept else None),
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 
 from amiforge.sandbox.api.calls import Calls
+from amiforge.sandbox.api.copies import CopyRequest
 from amiforge.sandbox.api.image import SandboxImage
 from amiforge.sandbox.api.images import ImageRequest
 
@@ -34,52 +37,55 @@ class ImageCalls(Calls):
         raise NotImplementedError("RegisterImage")
 
     def copy_image(self) -> ActionResult:
-        """Refuse: the sandbox has no second place to copy to."""
-        raise NotImplementedError("CopyImage")
+        """Begin a copy of an image in another region, or in this one."""
+        said = {key: value for key, value in self.params.items() if key not in ("ClientToken", "DryRun")}
+        wanted = CopyRequest(
+            source_id=self._get_param("SourceImageId"),
+            source_region=self._get_param("SourceRegion"),
+            name=self._get_param("Name"),
+            description=self._get_param("Description", ""),
+            encrypted=bool(self._get_param("Encrypted")),
+            key=self._get_param("KmsKeyId", ""),
+            tags=self.tags("image", "snapshot"),
+            with_tags=bool(self._get_param("CopyImageTags")),
+            token=self._get_param("ClientToken", ""),
+            parameters=json.dumps(said, sort_keys=True, default=str),
+        )
+        image_id = self.region_backend.copy(wanted, dry_run=bool(self._get_param("DryRun")))
+        self.error_on_dryrun()
+        return ActionResult({"ImageId": image_id})
 
     def describe_images(self) -> ActionResult:
         """Describe, page by page if asked to."""
-        found = self.known(cast("Any", super().describe_images().result)["Images"], "id")
-        return self.page("Images", found)
+        found: list[SandboxImage] = cast("Any", super().describe_images().result)["Images"]
+        if not self._get_param("IncludeDisabled"):
+            found = [image for image in found if image.state != "disabled"]
+        if not self._get_param("IncludeDeprecated") and "ImageIds" not in self.params:
+            found = [image for image in found if not self._outdated(image)]
+        return self.page("Images", self.known(found, "id"))
+
+    def _outdated(self, image: SandboxImage) -> bool:
+        """Whether it is somebody else's and deprecated; an owner always sees his own."""
+        past = image.deprecated is not None and image.deprecated <= datetime.now(UTC)
+        return past and image.owner_id != self.current_account
 
     def deregister_image(self) -> ActionResult:
         """Deregister, and delete the snapshots if asked to."""
         self.error_on_dryrun()
         image_id = self._get_param("ImageId")
+        image = self.region_backend.amis.get(image_id)
+        if isinstance(image, SandboxImage) and image.protected:
+            raise EC2ClientError(
+                "OperationNotPermitted",
+                f"The image '{image_id}' may not be deregistered, because its deregistration protection is enabled or "
+                "was so in the last 24 hours.",
+            )
         snapshots = self.region_backend.own_snapshots(image_id) if self._get_param("DeleteAssociatedSnapshots") else []
         self.region_backend.deregister_image(image_id)
         for snapshot in snapshots:
             self.region_backend.delete_snapshot(snapshot.id)
         deleted = [{"SnapshotId": snapshot.id, "ReturnCode": "success"} for snapshot in snapshots]
         return ActionResult({"Return": True, "DeleteSnapshotResults": deleted or None})
-
-    def modify_image_attribute(self) -> ActionResult:
-        """Change description, IMDS support or launch permissions."""
-        image = self._own_image()
-        named = {self._get_param("Attribute"): self._get_param("Value")}
-        description = self._get_param("Description.Value", named.get("description"))
-        imds = self._get_param("ImdsSupport.Value", named.get("imdsSupport"))
-        if imds not in (None, "v2.0"):
-            raise EC2ClientError("InvalidParameterValue", f"Value ({imds}) for parameter imdsSupport is invalid.")
-        self.error_on_dryrun()
-        if description is not None:
-            image.description = description
-        if imds is not None:
-            image.imds_support = imds
-        return super().modify_image_attribute()
-
-    def describe_image_attribute(self) -> ActionResult:
-        """Give one attribute; moto knows all but one."""
-        if self._get_param("Attribute") != "imdsSupport":
-            return super().describe_image_attribute()
-        image = self._own_image()
-        return ActionResult({"ImageId": image.id, "ImdsSupport": {"Value": image.imds_support}})
-
-    def _own_image(self) -> SandboxImage:
-        image = self.region_backend.describe_images([self._get_param("ImageId")])
-        if not image or image[0].owner_id != self.current_account:
-            raise EC2ClientError("AuthFailure", f"Not authorized for image:{self._get_param('ImageId')}")
-        return cast("SandboxImage", image[0])
 
     def describe_snapshots(self) -> ActionResult:
         """Describe, of the owners asked for."""

@@ -11,8 +11,9 @@ from moto.ec2.models import EC2Backend
 from moto.ec2.utils import random_ami_id
 
 from amiforge.sandbox.api.account import Account
-from amiforge.sandbox.api.image import ImageSnapshot, SandboxImage, devices_of
+from amiforge.sandbox.api.image import SandboxImage, devices_of
 from amiforge.sandbox.api.records import ImageRecord, now
+from amiforge.sandbox.api.snapshot import ImageSnapshot
 
 _IMAGE_NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}")
 
@@ -40,6 +41,7 @@ class Images(EC2Backend):
     """EC2 of one region as far as images go. All methods run under the account's lock."""
 
     account: Account
+    public_images_blocked: bool = True
 
     def _load_amis(self) -> None:
         """Load none of moto's invented images."""

@@ -13,9 +13,10 @@ from moto.ec2.models.instances import Instance, InstanceState, Reservation
 from moto.ec2.models.security_groups import SecurityGroup
 
 from amiforge.sandbox.api.capacity import Demand, check_quota, find_room
+from amiforge.sandbox.api.copies import Copies
 from amiforge.sandbox.api.image import SandboxImage
-from amiforge.sandbox.api.images import Images
 from amiforge.sandbox.api.life import Life
+from amiforge.sandbox.api.records import now
 from amiforge.sandbox.api.reserved import BLOCK, CapacityReservation, reservation_for
 from amiforge.sandbox.api.spot import SpotRequest
 
@@ -40,7 +41,7 @@ class Launch:
     reservation: Reservation
 
 
-class Instances(Images):
+class Instances(Copies):
     """EC2 of one region as far as instances go. All methods run under the account's lock."""
 
     launches: dict[str, Launch]
@@ -67,6 +68,7 @@ class Instances(Images):
                 self._undo(self.reservations[half_made])
                 del self.reservations[half_made]
             raise
+        image.last_launched = now()
         for instance in reservation.instances:
             life = self.account.lives[instance.id]
             for harm, course in self.account.faults.harms(instance.get_tags()):

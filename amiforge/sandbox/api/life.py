@@ -15,7 +15,7 @@ from moto.ec2.models.instances import Instance, StateReason
 from amiforge.sandbox.api.befall import Befalling
 from amiforge.sandbox.api.faults import Course, Faults, Pause, matches
 from amiforge.sandbox.api.machines import Machine
-from amiforge.sandbox.faults import FailedImage, FailedLaunch, Harm
+from amiforge.sandbox.faults import FailedImage, FailedLaunch, Harm, LateState
 
 _LOG = logging.getLogger(__name__)
 
@@ -103,13 +103,13 @@ class Life:
         if failed:
             self._orders.put(lambda: self._end_at_launch(failed[0]))
         else:
-            pause = self._account.faults.late("pending")
+            pause = self._late("pending")
             self._orders.put(lambda: self._start(pause))
 
     def stop(self, *, force: bool = False) -> None:
         """Shut the machine down: `stopping`, then `stopped`."""
         self._enter("stopping", _BY_USER)
-        pause = self._account.faults.late("stopping")
+        pause = self._late("stopping")
         self._orders.put(lambda: self._stop(pause, force=force))
 
     def terminate(self, reason: str = _BY_USER) -> None:
@@ -131,7 +131,7 @@ class Life:
 
     def copy(self, image: Copy, *, reboot: bool) -> None:
         """Freeze the file system into an image; a running machine is shut down for it when `reboot` is set."""
-        pause = self._account.faults.late("image")
+        pause = self._late("image")
         failed = self._account.faults.take(FailedImage)
         image.pend(pause.seconds)
         self._orders.put(lambda: self._copy(image, pause, failed[0].reason if failed else "", reboot=reboot))
@@ -160,6 +160,9 @@ class Life:
             except Exception:  # noqa: BLE001 - a failed order must not end the instance's thread
                 _LOG.exception("%s: an order failed", self.instance.id)
 
+    def _late(self, state: LateState) -> Pause:
+        return self._account.faults.late(state, self.instance.ec2_backend.region_name)
+
     def _watch(self) -> None:
         if self.machine.alive:
             return
@@ -171,7 +174,7 @@ class Life:
         if ends:
             self._terminate(_BY_ITSELF)
         else:
-            self._rest(self._account.faults.late("stopping"))
+            self._rest(self._late("stopping"))
 
     def _interrupt(self) -> None:
         with self._account.lock:
@@ -224,7 +227,7 @@ class Life:
     def _terminate(self, reason: str, error: str = "") -> None:
         self._hurry.set()
         self.machine.kill()
-        self._account.faults.late("shutting-down").wait(self._over)
+        self._late("shutting-down").wait(self._over)
         self.machine.remove()
         with self._account.lock:
             if self.instance.state != "terminated":

@@ -6,14 +6,22 @@ import json
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
+
+#: Whether an image may be deregistered, as DescribeImages says it.
+Protection = Literal["disabled", "enabled-without-cooldown", "enabled-with-cooldown"]
 
 _RECORD = "image.json"
+_TIMES = ("created", "deprecated", "protected_until", "last_launched")
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One block device of an image, and the snapshot behind it. `size` is in GiB, `throughput` in MiB/s."""
+    """One block device of an image, and the snapshot behind it. `size` is in GiB, `throughput` in MiB/s.
+
+    `key` is the ARN of the KMS key that encrypts it, empty for the account's default key. `volume_users` and
+    `volume_groups` may make volumes of the snapshot.
+    """
 
     name: str
     snapshot_id: str
@@ -21,10 +29,20 @@ class Device:
     volume_type: str = "gp3"
     delete_on_termination: bool = True
     encrypted: bool = False
+    key: str = ""
     iops: int | None = None
     throughput: int | None = None
     snapshot_tags: dict[str, str] = field(default_factory=dict)
     snapshot_deleted: bool = False
+    snapshot_description: str = ""
+    volume_users: tuple[str, ...] = ()
+    volume_groups: tuple[str, ...] = ()
+
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> Self:
+        """Read a device from JSON values."""
+        lists = {name: tuple(fields.get(name, ())) for name in ("volume_users", "volume_groups")}
+        return cls(**{**fields, **lists})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +50,8 @@ class ImageRecord:
     """Everything that must survive the server about one image.
 
     `layers` names the file systems an instance stacks, top first: the id of the image each was made for, or a path
-    below the sandbox's folder.
+    below the sandbox's folder. A copy has those of its original, and none of its own.
+    `token` and `token_for` are the client token of the CopyImage that made it, and that request's parameters.
     A deregistered image stays on record as long as a snapshot of it, or another image on top of it, is there.
     """
 
@@ -50,9 +69,18 @@ class ImageRecord:
     public: bool = False
     source_instance_id: str | None = None
     source_image_id: str | None = None
+    source_image_region: str | None = None
     imds_support: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     deregistered: bool = False
+    disabled: bool = False
+    shared_with: tuple[dict[str, str], ...] = ()
+    deprecated: datetime | None = None
+    protection: Protection = "disabled"
+    protected_until: datetime | None = None
+    last_launched: datetime | None = None
+    token: str = ""
+    token_for: str = ""
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -63,16 +91,18 @@ class ImageRecord:
         """
         try:
             fields: dict[str, Any] = json.loads(text)
-            fields["created"] = datetime.fromisoformat(fields["created"])
             fields["layers"] = tuple(fields["layers"])
-            fields["devices"] = tuple(Device(**device) for device in fields["devices"])
+            fields |= {name: datetime.fromisoformat(fields[name]) for name in _TIMES if fields.get(name)}
+            fields["shared_with"] = tuple(fields.get("shared_with", ()))
+            fields["devices"] = tuple(Device.from_fields(device) for device in fields["devices"])
             return cls(**fields)
         except (KeyError, TypeError) as error:
             raise ValueError(f"not an image record: {error}") from error
 
     def to_json(self) -> str:
         """Write the record."""
-        return json.dumps({**asdict(self), "created": self.created.isoformat()}, indent=2, sort_keys=True) + "\n"
+        times = {name: time.isoformat() for name in _TIMES if (time := getattr(self, name))}
+        return json.dumps({**asdict(self), **times}, indent=2, sort_keys=True) + "\n"
 
     @property
     def needed_for_snapshots(self) -> bool:

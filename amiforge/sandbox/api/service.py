@@ -11,6 +11,7 @@ from moto.ec2.exceptions import EC2ClientError
 from amiforge.sandbox.api.account_calls import AccountCalls
 from amiforge.sandbox.api.calls import Calls
 from amiforge.sandbox.api.image_calls import ImageCalls
+from amiforge.sandbox.api.image_settings_calls import ImageSettingsCalls
 from amiforge.sandbox.api.instance_calls import InstanceCalls
 from amiforge.sandbox.api.reserved_calls import ReservedCalls
 
@@ -72,6 +73,7 @@ class SecurityGroupCalls(Calls):
 _CHECKED = (
     "RunInstances",
     "CreateImage",
+    "CopyImage",
     "ModifyImageAttribute",
     "ModifyInstanceAttribute",
     "CreateTags",
@@ -79,7 +81,9 @@ _CHECKED = (
 )
 
 
-class SandboxCalls(InstanceCalls, ImageCalls, KeyPairCalls, SecurityGroupCalls, ReservedCalls, AccountCalls):
+class SandboxCalls(
+    InstanceCalls, ImageCalls, ImageSettingsCalls, KeyPairCalls, SecurityGroupCalls, ReservedCalls, AccountCalls
+):
     """The EC2 service of the sandbox."""
 
     def call_action(self) -> Any:

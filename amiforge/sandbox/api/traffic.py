@@ -15,6 +15,7 @@ class Call:
     operation: str
     mutating: bool
     outcome: str
+    region: str
 
 
 @dataclass(slots=True)

@@ -153,20 +153,20 @@ class Cloud:
     url: str
     machines: FakeMachines
     addresses: FakeAddresses
-    clients: dict[str, Any] = field(default_factory=dict)
+    clients: dict[tuple[str, str], Any] = field(default_factory=dict)
 
-    def client(self, service: str = "ec2") -> Any:
+    def client(self, service: str = "ec2", region: str = "us-east-1") -> Any:
         """Give a client that calls once and does not try again."""
-        if service not in self.clients:
-            self.clients[service] = boto3.client(
+        if (service, region) not in self.clients:
+            self.clients[service, region] = boto3.client(
                 service,  # type: ignore[call-overload]
                 endpoint_url=self.url,
-                region_name="us-east-1",
+                region_name=region,
                 aws_access_key_id="sandbox",
                 aws_secret_access_key="sandbox",  # noqa: S106
                 config=Config(retries={"total_max_attempts": 1, "mode": "standard"}),
             )
-        return self.clients[service]
+        return self.clients[service, region]
 
     def order(self, **fault: Any) -> None:
         """Order a fault."""
@@ -192,8 +192,8 @@ class Cloud:
         until(lambda: self.state(instance_id) == state)
         return self.instance(instance_id)
 
-    def image(self, image_id: str) -> Any:
-        return self.client().describe_images(ImageIds=[image_id])["Images"][0]
+    def image(self, image_id: str, region: str = "us-east-1") -> Any:
+        return self.client(region=region).describe_images(ImageIds=[image_id])["Images"][0]
 
     def running(self, **options: Any) -> str:
         instance_id = str(self.launch(**options)["InstanceId"])
@@ -205,6 +205,13 @@ class Cloud:
         image_id = str(self.client().create_image(InstanceId=instance_id, Name=name, **options)["ImageId"])
         until(lambda: self.image(image_id)["State"] != "pending")
         return instance_id, image_id
+
+    def copied(self, image_id: str, region: str = "us-west-2", **options: Any) -> str:
+        """Give the id of a copy that is no longer pending."""
+        wanted = {"SourceImageId": image_id, "SourceRegion": "us-east-1", "Name": f"copy of {image_id}", **options}
+        copy_id = str(self.client(region=region).copy_image(**wanted)["ImageId"])
+        until(lambda: self.image(copy_id, region)["State"] != "pending")
+        return copy_id
 
 
 def until(true: Callable[[], bool]) -> None:
