@@ -29,6 +29,11 @@ class Folder:
         return self.path / "images"
 
     @property
+    def parameters(self) -> Path:
+        """The account's own SSM parameters."""
+        return self.path / "parameters.json"
+
+    @property
     def machines(self) -> Path:
         """Machines, one directory each, running or stopped."""
         return self.path / "machines"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from amiforge.sandbox.api.faults import Faults
 from amiforge.sandbox.api.lag import News
 from amiforge.sandbox.api.life import Life
+from amiforge.sandbox.api.parameter_records import ParameterRecords
 from amiforge.sandbox.api.records import ImageRecord, ImageRecords
 
 if TYPE_CHECKING:
@@ -32,12 +33,16 @@ class Addresses(Protocol):
 
 @dataclass(eq=False)
 class Account:
-    """The account. `sources` are the images it did not make itself, visible in every region."""
+    """The account. `sources` are the images it did not make itself, visible in every region.
+
+    `parameters` are its own in SSM.
+    """
 
     machines: Machines
     records: ImageRecords
     addresses: Addresses
     sources: tuple[ImageRecord, ...] = ()
+    parameters: ParameterRecords = field(default_factory=ParameterRecords)
     faults: Faults = field(default_factory=Faults)
     lock: RLock = field(default_factory=RLock)
     lives: dict[str, Life] = field(default_factory=dict)

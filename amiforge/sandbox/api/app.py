@@ -7,12 +7,13 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
 from moto.ec2.models import ec2_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from moto.ssm.models import Parameter, ssm_backends
+from moto.ssm.models import ssm_backends
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from amiforge.errors import UsageError
@@ -20,7 +21,8 @@ from amiforge.sandbox.api.account import ACCOUNT_ID, Account
 from amiforge.sandbox.api.backend import SandboxBackend
 from amiforge.sandbox.api.identity_calls import answer_questions
 from amiforge.sandbox.api.orders import check
-from amiforge.sandbox.api.records import now
+from amiforge.sandbox.api.parameter_calls import ParameterCalls
+from amiforge.sandbox.api.parameters import SandboxParameters
 from amiforge.sandbox.api.refusals import http_status, refusal
 from amiforge.sandbox.api.service import SandboxCalls
 from amiforge.sandbox.api.traffic import Call, Traffic
@@ -73,7 +75,9 @@ class App:
         ec2_backends.clear()
         ssm_backends.clear()
         ec2_backends.backend = self._region  # type: ignore[assignment]
-        _put_parameters(_REGION, parameters)
+        ssm_backends.backend = partial(  # type: ignore[assignment]
+            SandboxParameters, account=account, public=parameters, dispatch=ParameterCalls.dispatch
+        )
         answer_questions(account)
         self._moto = DomainDispatcherApplication(create_backend_app)
         with account.lock:
@@ -208,24 +212,3 @@ def _outcome(status: str, body: bytes) -> str:
         return "ok"
     found = _ERROR_CODE.search(body)
     return (found[1] or found[2]).decode() if found else status
-
-
-def _put_parameters(region: str, parameters: dict[str, str]) -> None:
-    """Publish SSM parameters the way AWS does: readable by everyone, writable by nobody."""
-    known = ssm_backends[ACCOUNT_ID][region]._parameters  # noqa: SLF001 - moto refuses to write there
-    known.latest_amis_loaded = known.latest_ecs_amis_loaded = True  # moto's own lists name images that are not here
-    for name, value in parameters.items():
-        known[name] = [
-            Parameter(  # type: ignore[abstract]
-                account_id=ACCOUNT_ID,
-                name=name,
-                value=value,
-                parameter_type="String",
-                description=None,
-                allowed_pattern=None,
-                keyid=None,
-                last_modified_date=now(),
-                version=1,
-                data_type="aws:ec2:image",
-            )
-        ]

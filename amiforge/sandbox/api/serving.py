@@ -10,6 +10,7 @@ from amiforge.sandbox.addresses import Addresses
 from amiforge.sandbox.api.account import Account
 from amiforge.sandbox.api.app import App, bind
 from amiforge.sandbox.api.booted import BootedMachines, source_record
+from amiforge.sandbox.api.parameter_records import ParameterRecords
 from amiforge.sandbox.api.records import ImageRecords
 from amiforge.sandbox.endpoint import Endpoint
 from amiforge.sandbox.folder import Folder
@@ -29,14 +30,15 @@ class Serving:
 
     Raises:
         OSError: a port is taken.
-        ValueError: an image on disk has an unreadable record.
+        ValueError: an image or parameter on disk has an unreadable record.
     """
 
     def __init__(self, folder: Folder, port: int) -> None:
         sources = Sources(folder)
         records = tuple(source_record(folder, source) for source in sources.images)
         machines = BootedMachines(folder, sources.make)
-        self._account = Account(machines, ImageRecords(folder.images), Addresses(), records)
+        known = ImageRecords(folder.images), ParameterRecords(folder.parameters)
+        self._account = Account(machines, known[0], Addresses(), records, known[1])
         app = App(self._account, parameters(sources.images))
         mirror = urlsplit(mirror_address(folder))
         api = bind(app, port=port)

@@ -11,7 +11,8 @@ import pytest
 
 from amiforge.sandbox.api.account import Account
 from amiforge.sandbox.api.app import App, bind
-from amiforge.sandbox.api.records import ImageRecords
+from amiforge.sandbox.api.parameter_records import ParameterRecords
+from amiforge.sandbox.api.records import ImageRecord, ImageRecords
 from tests.unit.sandbox.api.fakes import PARAMETER, SOURCE, Cloud, FakeAddresses, FakeMachines, put_moto_back
 
 
@@ -20,9 +21,10 @@ def open_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
     """Open an endpoint over the same folder, as often as wanted; the last one opened is the one that lives."""
     opened: list[tuple[Any, App]] = []
 
-    def open_() -> Cloud:
+    def open_(sources: tuple[ImageRecord, ...] = (SOURCE,)) -> Cloud:
         machines, addresses = FakeMachines(tmp_path / "images"), FakeAddresses()
-        account = Account(machines, ImageRecords(tmp_path / "images"), addresses, (SOURCE,))
+        records, parameters = ImageRecords(tmp_path / "images"), ParameterRecords(tmp_path / "parameters.json")
+        account = Account(machines, records, addresses, sources, parameters)
         app = App(account, {PARAMETER: SOURCE.id})
         server = bind(app)
         Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
