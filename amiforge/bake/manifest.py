@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -16,13 +16,29 @@ from pydantic import BaseModel, ConfigDict
 from amiforge.bake.inventory import Inventory
 from amiforge.bake.run import Run
 from amiforge.ec2.resolve import ResolvedImage
-from amiforge.engine.events import CheckFinished, Event, Listener, StepFinished, TaskFinished, silent
-from amiforge.recipes.recipe import Recipe
-
-SCHEMA = 1
-_REMEMBERED: Mapping[str, type[Event]] = MappingProxyType(
-    {kind.__name__: kind for kind in (StepFinished, TaskFinished, CheckFinished)}
+from amiforge.ec2.tags import COMMIT
+from amiforge.engine.events import (
+    ArtifactRecorded,
+    CheckFinished,
+    Event,
+    KeyRecorded,
+    Listener,
+    StepFinished,
+    TaskFinished,
+    silent,
 )
+from amiforge.engine.lockfile import Lockfile
+from amiforge.recipes import version_sets
+from amiforge.recipes.recipe import Recipe
+from amiforge.recipes.software import software
+from amiforge.recipes.supply import downloads
+
+SCHEMA = 2
+_REMEMBERED: Mapping[str, type[Event]] = MappingProxyType(
+    {kind.__name__: kind for kind in (StepFinished, TaskFinished, CheckFinished, ArtifactRecorded, KeyRecorded)}
+)
+#: What the journal alone needs of how a recipe was asked for: paths and choices of one machine.
+_OWN_AFFAIR = frozenset({"config", "sandbox"})
 
 
 class Timing(BaseModel):
@@ -54,8 +70,56 @@ class Verification(BaseModel):
     checks: tuple[CheckOutcome, ...] = ()
 
 
+class Component(BaseModel):
+    """One piece of software that a task puts on the image; without a version, whatever its source held then."""
+
+    model_config = ConfigDict(frozen=True)
+
+    task: str
+    title: str
+    version: str
+    source: str
+
+
+class Artifact(BaseModel):
+    """Something that the recipe's resources fetched: sha256 of a file, fingerprint of a key, commit of a checkout."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: str
+    url: str
+    digest: str = ""
+
+
+class Lineage(BaseModel):
+    """Where the source image comes from, as it says itself; all empty where it is not of amiforge's making."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run: str = ""
+    recipe: str = ""
+    source: str = ""
+    commit: str = ""
+    amiforge: str = ""
+    built: str = ""
+
+
 class Manifest(BaseModel):
-    """Everything worth knowing about a finished image. Written as JSON into the run's folder."""
+    """Everything worth knowing about an image. Written as JSON into the run's folder, and onto the image itself.
+
+    The image's own is written before there is an image, so that id, snapshots, publication, and what verifying came
+    to, are empty there.
+
+    Attributes:
+        asked: how the recipe was asked for: `changes` as given with `--set`, `withheld` names of those with secrets,
+            and the like.
+        version_set: the one that was asked for, or that the operating system implies.
+        options: what all that came to, by task.
+        commit: of the repository with the settings file, see `amiforge.bake.commit`.
+        components: what the tasks say that they put there; `inventory` is what was found.
+        artifacts: what was fetched from outside, each once.
+        publication: what became of the image after it was proven.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -65,15 +129,22 @@ class Manifest(BaseModel):
     region: str
     recipe: str
     description: str
+    commit: str
     image: str
     image_name: str
     snapshots: tuple[str, ...]
+    os: str
     architecture: str
     source: ResolvedImage
+    lineage: Lineage
     instance_type: str
     builder: dict[str, Any]
+    asked: dict[str, Any]
+    version_set: str
     options: dict[str, dict[str, Any]]
-    versions: Inventory
+    components: tuple[Component, ...]
+    artifacts: tuple[Artifact, ...]
+    inventory: Inventory
     resources: dict[str, int]
     verification: Verification
     steps: tuple[Timing, ...]
@@ -81,6 +152,7 @@ class Manifest(BaseModel):
     started: str
     finished: str
     seconds: float
+    publication: Any = None
 
     def write(self, path: Path) -> None:
         """Write it as JSON, whole or not at all."""
@@ -96,6 +168,8 @@ class Notes:
         self.steps: list[Timing] = []
         self.tasks: list[Timing] = []
         self.checks: list[CheckOutcome] = []
+        #: digests and fingerprints that were seen for the first time, by address.
+        self.recorded: dict[str, str] = {}
         self._listener = listener
 
     def recall(self, log: Path) -> None:
@@ -125,37 +199,68 @@ class Notes:
                 self.tasks.append(Timing(name=name, seconds=round(seconds, 3)))
             case CheckFinished(task=task, title=title, outcome=outcome, detail=detail):
                 self.checks.append(CheckOutcome(task=task, title=title, outcome=outcome, detail=detail))
+            case ArtifactRecorded(url=url, sha256=proof) | KeyRecorded(url=url, fingerprint=proof):
+                self.recorded[url] = proof
             case _:
                 pass
 
 
 def manifest(run: Run, notes: Notes, finished: float) -> Manifest:
-    """Give the manifest of a run that has come to its end at this time, in seconds since the epoch."""
-    done = run.state.provisioned
+    """Give the manifest of a run as far as it has come at this time, in seconds since the epoch."""
+    recipe, state = run.recipe, run.state
+    done, image = state.provisioned, state.image
+    implied = version_sets.implied(recipe.source.os)
+    version_set = run.asked.get("versions") or (implied.name if implied else "")
     made = Manifest(
         amiforge=version("amiforge"),
         run=run.id,
         region=run.clients.region,
-        recipe=run.recipe.name,
-        description=run.recipe.description,
-        image=run.image.id,
+        recipe=recipe.name,
+        description=recipe.description,
+        commit=run.provenance.get(COMMIT, ""),
+        image=image.id if image else "",
         image_name=run.image_name,
-        snapshots=run.image.snapshots,
+        snapshots=image.snapshots if image else (),
+        os=recipe.source.os,
         architecture=run.source.architecture,
         source=run.source,
+        lineage=_lineage(state.inventory),
         instance_type=run.builder.instance_type,
-        builder=shown(run.recipe.builder),
-        options={task.name(): shown(task) for task in run.recipe.tasks},
-        versions=run.state.inventory or Inventory(),
+        builder=shown(recipe.builder),
+        asked={name: value for name, value in run.asked.items() if name not in _OWN_AFFAIR},
+        version_set=version_set,
+        options={task.name(): shown(task) for task in recipe.tasks},
+        components=tuple(_components(recipe, version_set)),
+        artifacts=tuple(_artifacts(run, notes)),
+        inventory=state.inventory or Inventory(),
         resources={"ok": done.ok, "changed": done.changed, "ran": done.ran} if done else {},
-        verification=Verification(outcome=run.state.verification, checks=tuple(notes.checks)),
+        verification=Verification(outcome=state.verification, checks=tuple(notes.checks)),
         steps=tuple(notes.steps),
         tasks=tuple(notes.tasks),
         started=_iso(run.started),
         finished=_iso(finished),
         seconds=round(finished - run.started, 3),
+        publication=getattr(state, "publication", None),
     )
     return Manifest.model_validate(run.redaction.data(made.model_dump(mode="json")))
+
+
+def _lineage(found: Inventory | None) -> Lineage:
+    said = found.release if found else {}
+    names = {"run": "RUN", "recipe": "RECIPE", "source": "SOURCE_AMI", "commit": "COMMIT"}
+    names |= {"amiforge": "AMIFORGE_VERSION", "built": "BUILD_TIME"}
+    return Lineage(**{field: said.get(name, "") for field, name in names.items()})
+
+
+def _components(recipe: Recipe, version_set: str) -> Iterator[Component]:
+    for each in software(recipe, version_set):
+        yield Component(task=each.task, title=each.title, version=each.version, source=each.source)
+
+
+def _artifacts(run: Run, notes: Notes) -> Iterator[Artifact]:
+    trust = run.means.trust or Lockfile(Path(run.engine.lock_file)).trust()
+    for each in downloads(run.recipe):
+        yield Artifact(kind=each.kind, url=each.url, digest=each.proof(trust) or notes.recorded.get(each.url, ""))
 
 
 def described(recipe: Recipe) -> dict[str, dict[str, Any]]:

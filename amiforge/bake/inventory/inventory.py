@@ -1,56 +1,99 @@
-"""What is installed on a host, with versions: what an image is made of, for its manifest."""
+"""What is on a host, as values."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any, Literal
 
-from amiforge.host.base import Host
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
-_INVENTORY = r"""
-printf 'kernel\tkernel\t%s\n' "$(uname -r)"
-. /etc/os-release
-printf 'os\tos\t%s\n' "$PRETTY_NAME"
-if command -v dpkg-query >/dev/null 2>&1; then
-  dpkg-query -W -f 'package\t${Package}\t${Version}\n'
-fi
-if command -v rpm >/dev/null 2>&1; then
-  rpm -qa --qf 'package\t%{NAME}\t%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\n'
-fi
-for file in /sys/module/*/version; do
-  [ -f "$file" ] || continue
-  module=${file%/version}
-  printf 'module\t%s\t%s\n' "${module##*/}" "$(cat "$file")"
-done
-if command -v dkms >/dev/null 2>&1; then
-  dkms status 2>/dev/null | while IFS=, read -r module rest; do
-    printf 'module\t%s\t%s\n' "${module%%/*}" "${module#*/}"
-  done
-fi
-"""
+
+class _Brief(BaseModel):
+    """A value of which there are many: what is empty is not written down."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_empty(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in written(self).items() if value not in ("", (), [])}
+
+
+class Package(_Brief):
+    """One installed package.
+
+    Attributes:
+        kind: `pip` only for those that no package manager of the system brought.
+        version: as the package manager compares it: of rpm `epoch:version-release`, without an epoch of 0.
+        arch: of a deb `all`, of an rpm `noarch` for none.
+        vendor: who built an rpm.
+        source: the source package, where it is known.
+        licence: as the package itself says it; of a deb every one that its machine-readable copyright file names.
+        place: the folder of a Python package.
+    """
+
+    kind: Literal["rpm", "deb", "pip"]
+    name: str
+    version: str
+    arch: str = ""
+    vendor: str = ""
+    source: str = ""
+    licence: str = ""
+    place: str = ""
+
+
+class Module(_Brief):
+    """A kernel module that did not come with its kernel; or a tree of DKMS, which may build several.
+
+    Attributes:
+        kernel: the release that it is built for.
+        vermagic: what the module says of that itself.
+        dkms: what becomes of a tree: `added`, `built`, `installed`; empty for a module.
+    """
+
+    name: str
+    version: str = ""
+    kernel: str = ""
+    vermagic: str = ""
+    dkms: str = ""
+
+
+class Repository(_Brief):
+    """A source of packages that the package manager knows. `keys` are fingerprints of those that may sign for it."""
+
+    name: str
+    url: str
+    enabled: bool = True
+    keys: tuple[str, ...] = ()
+
+
+class File(_Brief):
+    """A file that decides how instances behave. `text` only of a small one that everybody may read."""
+
+    path: str
+    sha256: str
+    text: str = ""
 
 
 class Inventory(BaseModel):
-    """Versions found on a host. Of packages installed in several versions (kernels) all are named."""
+    """What is on a host.
+
+    Attributes:
+        os: what the system calls itself; `os_id` and `os_version` are for programs.
+        kernel: release of the running kernel; `default_kernel` is what the next boot takes, empty where that is none.
+        modules: those that did not come with the kernel.
+        units: systemd's units that are enabled, disabled or masked, with that state.
+        release: what /etc/amiforge-release said; empty where the source image is not of amiforge's making.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     os: str = ""
+    os_id: str = ""
+    os_version: str = ""
     kernel: str = ""
-    packages: dict[str, str] = {}
-    modules: dict[str, str] = {}
-
-
-def inventory(host: Host, timeout: float) -> Inventory:
-    """Read what is installed on a host, and which kernel and modules run."""
-    text = host.run(_INVENTORY, timeout=timeout).stdout.decode("utf-8", "replace")
-    rows = [line.split("\t") for line in text.splitlines() if line.count("\t") == 2]  # noqa: PLR2004 - three columns
-    found: dict[str, dict[str, str]] = {"package": {}, "module": {}, "kernel": {}, "os": {}}
-    for kind, name, version in sorted(rows):
-        known = found.setdefault(kind, {})
-        known[name] = f"{known[name]} {version}" if name in known and version not in known[name].split() else version
-    return Inventory(
-        os=found["os"].get("os", ""),
-        kernel=found["kernel"].get("kernel", ""),
-        packages=found["package"],
-        modules=found["module"],
-    )
+    default_kernel: str = ""
+    packages: tuple[Package, ...] = ()
+    modules: tuple[Module, ...] = ()
+    repositories: tuple[Repository, ...] = ()
+    files: tuple[File, ...] = ()
+    units: dict[str, str] = {}
+    release: dict[str, str] = {}

@@ -8,6 +8,7 @@ from amiforge.bake.steps.builder import Connect, Disarm, LaunchBuilder, Stop, Te
 from amiforge.bake.steps.image import MakeImage, RequireImdsv2, WaitForImage
 from amiforge.bake.steps.provision import Clean, Provision, Validate
 from amiforge.bake.steps.publish import PUBLISHING
+from amiforge.bake.steps.record import Record
 from amiforge.bake.steps.source import ChooseSubnets, ResolveSource
 from amiforge.bake.steps.verify import Verify
 
@@ -23,6 +24,7 @@ STEPS: tuple[Step, ...] = (
     Connect(),
     Provision(),
     Validate(),
+    Record(),
     Disarm(),
     Clean(),
     Stop(),

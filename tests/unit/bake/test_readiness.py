@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from amiforge.bake.inventory import inventory
 from amiforge.bake.readiness import Condition, condition, refuse_unfit
 from amiforge.errors import CommandFailed, FactUnreadable, NotConverged
 from amiforge.host.base import Output
@@ -87,17 +86,3 @@ def test_the_real_script_waits_for_cloud_init_and_reads_this_machine(tmp_path: P
 @pytest.mark.shell
 def test_the_real_script_works_without_cloud_init(tmp_path: Path) -> None:
     assert condition(here(tmp_path), 10).cloud_init is None
-
-
-@pytest.mark.shell
-def test_the_real_inventory_names_packages_and_kernel(tmp_path: Path) -> None:
-    found = inventory(here(tmp_path), 60)
-    assert found.kernel == Path("/proc/sys/kernel/osrelease").read_text().strip()
-    assert found.os
-
-
-def test_all_versions_of_a_package_are_named() -> None:
-    rows = (
-        "package\tkernel6.12\t6.12.1-1\npackage\tkernel6.12\t6.12.2-1\npackage\tgpg-pubkey\t1\nkernel\tkernel\t6.12.2\n"
-    )
-    assert inventory(said(rows), 1).packages == {"gpg-pubkey": "1", "kernel6.12": "6.12.1-1 6.12.2-1"}
