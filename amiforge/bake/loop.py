@@ -14,6 +14,7 @@ from amiforge.bake.cleanup import remove_all
 from amiforge.bake.manifest import Manifest, Notes, manifest
 from amiforge.bake.opening import open_run
 from amiforge.bake.parking import keep, park, parked
+from amiforge.bake.reporting import reporting
 from amiforge.bake.run import Means, Run
 from amiforge.bake.step import Step
 from amiforge.bake.steps import PUBLISHING, STEPS
@@ -21,7 +22,7 @@ from amiforge.engine.events import Failed, Listener, StepFinished, StepStarted, 
 from amiforge.errors import AmiforgeError, CleanupIncomplete, NoSpace
 from amiforge.recipes.compatibility import require
 from amiforge.recipes.recipe import Recipe
-from amiforge.settings import AwsSettings, BakeSettings, EngineSettings, PublishSettings
+from amiforge.settings import AwsSettings, BakeSettings, EngineSettings, PublishSettings, ReportSettings
 
 
 def bake(  # noqa: PLR0913 - two things are needed, and each of the others may be left out
@@ -31,6 +32,7 @@ def bake(  # noqa: PLR0913 - two things are needed, and each of the others may b
     settings: BakeSettings | None = None,
     engine: EngineSettings | None = None,
     publish: PublishSettings | None = None,
+    report: ReportSettings | None = None,
     listener: Listener = silent,
     means: Means | None = None,
     asked: Mapping[str, Any] | None = None,
@@ -48,6 +50,7 @@ def bake(  # noqa: PLR0913 - two things are needed, and each of the others may b
         settings: names, deadlines, and what happens on failure.
         engine: how work on the builder is paced.
         publish: what becomes of the image once it is proven.
+        report: what the report says, which is written into the run's folder at its end.
         listener: told of every step, task and check.
         means: how instances are connected to, provisioned and verified.
         asked: how the recipe was asked for, as JSON; goes into the journal, for whoever resumes the run.
@@ -68,12 +71,12 @@ def bake(  # noqa: PLR0913 - two things are needed, and each of the others may b
     means.refuse_unproven(recipe, engine)
     notes = Notes(listener)
     with open_run(recipe, aws, settings or BakeSettings(), engine, notes, means, asked or {}, publish) as run:
-        return carry_out(run, notes)
+        return carry_out(run, notes, report)
 
 
-def carry_out(run: Run, notes: Notes) -> Manifest:
+def carry_out(run: Run, notes: Notes, report: ReportSettings | None = None) -> Manifest:
     """Take a run, new or begun by another process, to its end."""
-    with signals_interrupt():
+    with signals_interrupt(), reporting(run.folder, (report or ReportSettings()).prices):
         if not run.state.removed:
             _make(run, notes)
         if run.publish.wanted and run.state.verification == "passed":
@@ -135,7 +138,8 @@ def walk(run: Run, steps: Sequence[Step]) -> None:
 
 def _note_failure(run: Run, error: BaseException) -> None:
     with suppress(NoSpace):
-        run.journal.write("failed", step=run.journal.step, error=f"{type(error).__name__}: {error}")
+        lines = error.lines if isinstance(error, AmiforgeError) else {}
+        run.journal.write("failed", step=run.journal.step, error=f"{type(error).__name__}: {error}", lines=lines)
 
 
 def _take(run: Run, step: Step) -> None:

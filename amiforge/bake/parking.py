@@ -45,7 +45,7 @@ def keep(run: Run) -> None:
             on_shutdown(run.clients, run.builder.id, "terminate")
             renew(run.host, run.settings.lifetime)
     _prolong(run)
-    run.journal.write("ended", outcome="kept")
+    run.journal.write("ended", outcome="kept", log_in=run.login)
 
 
 def _prolong(run: Run) -> None:

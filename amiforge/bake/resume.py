@@ -15,7 +15,7 @@ from amiforge.bake.steps import MakeImage
 from amiforge.engine.events import Listener, silent
 from amiforge.errors import ConfigError, RecipeError, RunBusy
 from amiforge.recipes.recipe import Recipe
-from amiforge.settings import AwsSettings, BakeSettings, EngineSettings, PublishSettings
+from amiforge.settings import AwsSettings, BakeSettings, EngineSettings, PublishSettings, ReportSettings
 
 
 def resume(  # noqa: PLR0913 - as of bake
@@ -26,6 +26,7 @@ def resume(  # noqa: PLR0913 - as of bake
     settings: BakeSettings | None = None,
     engine: EngineSettings | None = None,
     publish: PublishSettings | None = None,
+    report: ReportSettings | None = None,
     listener: Listener = silent,
     means: Means | None = None,
 ) -> Manifest:
@@ -41,6 +42,7 @@ def resume(  # noqa: PLR0913 - as of bake
         settings: deadlines, and what happens on failure; name and tags are the run's own.
         engine: how work on the builder is paced.
         publish: what becomes of the image once it is proven.
+        report: what the report says.
         listener: told of every step, task and check.
         means: how instances are connected to, provisioned and verified.
 
@@ -59,7 +61,7 @@ def resume(  # noqa: PLR0913 - as of bake
         if not run.state.removed:
             run.journal.step = MakeImage.title
             MakeImage().find(run)  # with an image, nothing before it needs to be done again
-        return carry_out(run, notes)
+        return carry_out(run, notes, report)
 
 
 def find_run(runs: Path, run: str = "") -> History:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from amiforge.bake.loop import finish, signals_interrupt, walk
 from amiforge.bake.opening import open_run
+from amiforge.bake.reporting import reporting
 from amiforge.bake.run import Means, Run
 from amiforge.bake.step import Step
 from amiforge.bake.steps.access import CheckWay, CreateGroup, ImportKey
@@ -64,7 +65,8 @@ def verify_image(  # noqa: PLR0913 - as of bake
     """
     of_image = recipe.with_options("source", ami=ami)
     settings, engine, means = settings or BakeSettings(), engine or EngineSettings(), means or Means()
-    with open_run(of_image, aws, settings, engine, listener, means, {"verifies": ami}) as run, signals_interrupt():
+    opened = open_run(of_image, aws, settings, engine, listener, means, {"verifies": ami})
+    with opened as run, signals_interrupt(), reporting(run.folder, {}):
         walk(run, STEPS)
         finish(run, STEPS)
         run.journal.write("ended", outcome="verified", image=ami)

@@ -23,6 +23,7 @@ from amiforge.cli.lock import lock
 from amiforge.cli.plan import plan
 from amiforge.cli.promote import promote
 from amiforge.cli.publish import publish
+from amiforge.cli.report import report
 from amiforge.cli.resume import resume
 from amiforge.cli.rollback import rollback
 from amiforge.cli.runs import runs
@@ -49,6 +50,7 @@ app.command("plan", short_help="Say what would be done.")(plan)
 app.command("apply", short_help="Bring a running machine to a recipe.")(apply)
 app.command("bake", short_help="Make images.")(bake)
 app.command("resume", short_help="Go on with a run.")(resume)
+app.command("report", short_help="Write the report of a run.")(report)
 app.command("runs", short_help="List runs and what came of them.")(runs)
 app.command("publish", short_help="Copy, share and name a verified image.")(publish)
 app.command("promote", short_help="Let a channel name a published image.")(promote)

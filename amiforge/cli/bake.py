@@ -117,7 +117,7 @@ def _attempt(recipe: Recipe, settings: Config, asked: Mapping[str, Any], *, as_j
     except AmiforgeError as error:
         typer.echo(error.block(), err=True)
         return failed(recipe, error, time.monotonic() - started)
-    typer.echo(json.dumps(as_event(made)) if as_json else "\n".join(summary(made)))
+    typer.echo(json.dumps(as_event(made)) if as_json else "\n".join(summary(made, settings.bake.runs)))
     return baked(recipe, made)
 
 
@@ -147,6 +147,7 @@ def _bake(recipe: Recipe, settings: Config, asked: Mapping[str, Any], *, as_json
             settings=settings.bake,
             engine=there.engine,
             publish=settings.publish,
+            report=settings.report,
             listener=there.listener,
             means=there.means(),
             asked=asked,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import typer
 
@@ -75,8 +76,8 @@ def as_event(made: Manifest) -> dict[str, str]:
     return {"event": "Baked", "recipe": made.recipe, "image": made.image, "region": made.region, "verified": verified}
 
 
-def summary(made: Manifest) -> Iterator[str]:
-    """Give what a bake came to: the image, its verified checks, and where the time went."""
+def summary(made: Manifest, runs: str) -> Iterator[str]:
+    """Give what a bake came to: the image, its verified checks, where the time went, and where all of that is told."""
     checks = made.verification.checks
     yield ""
     yield f"image     {made.image}  {made.image_name}  ({made.region})"
@@ -90,3 +91,6 @@ def summary(made: Manifest) -> Iterator[str]:
     yield f"timeline  {made.seconds:.1f} s"
     for timing in made.steps:
         yield f"    {timing.seconds:7.1f} s  {timing.name}"
+    report = Path(runs) / made.run / "report.html"
+    if report.exists():
+        yield f"report    {report}"

@@ -59,7 +59,7 @@ def resume(
     settings = load(config or _file(history), flags)
     chosen = choose_one(history.recipe, settings, Asked.recorded(history.asked, changes or ())).recipe
     made = _resume(history, chosen, settings, as_json=as_json)
-    typer.echo(json.dumps(as_event(made)) if as_json else "\n".join(summary(made)))
+    typer.echo(json.dumps(as_event(made)) if as_json else "\n".join(summary(made, settings.bake.runs)))
 
 
 def _file(history: History) -> Path | None:
@@ -85,6 +85,7 @@ def _resume(history: History, recipe: Recipe, settings: Config, *, as_json: bool
             settings=settings.bake,
             engine=there.engine,
             publish=settings.publish,
+            report=settings.report,
             listener=there.listener,
             means=there.means(),
         )

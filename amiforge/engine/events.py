@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -74,6 +74,15 @@ class TaskFinished(Event):
     task: str
     seconds: float
     changed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownloadStarted(Event):
+    """A download begins beside everything else, ahead of its turn; `ChangeStarted` tells of the turn itself."""
+
+    task: str
+    resource: str
+    summary: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,13 +172,43 @@ class ApplyFinished(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckFinished(Event):
-    """One statement about a host was tested."""
+    """One statement about a host was tested; `host` is its name where there are several, and empty otherwise."""
 
     task: str
     title: str
     outcome: Literal["passed", "failed", "skipped"]
     detail: str = ""
     seconds: float = 0.0
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostVerified(Event):
+    """Of several hosts, one is done: how many checks ended how, or the error for which it could not be verified."""
+
+    host: str
+    passed: int
+    failed: int
+    skipped: int
+    seconds: float
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerificationFinished(Event):
+    """All hosts are done.
+
+    Attributes:
+        hosts: each host's state, counts and error.
+        failures: each check that failed anywhere to its reasons, and those to hosts.
+        differing: each name of which hosts have different versions to those versions, and those to hosts.
+    """
+
+    recipe: str
+    seconds: float
+    hosts: Mapping[str, Mapping[str, Any]]
+    failures: Mapping[str, Mapping[str, Sequence[str]]]
+    differing: Mapping[str, Mapping[str, Sequence[str]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

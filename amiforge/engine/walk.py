@@ -12,6 +12,7 @@ from amiforge.engine.batch import put
 from amiforge.engine.events import (
     ApplyStarted,
     ChangeStarted,
+    DownloadStarted,
     Listener,
     ResourceFinished,
     Status,
@@ -251,6 +252,7 @@ class Walk:
             self.redaction.learn(*secrets_in([change.command for change in planned.changes]))
             for change in planned.changes:
                 if change.prefetch:
+                    self.listener(DownloadStarted(task=item.task, resource=item.resource.name, summary=change.summary))
                     self.link.start(self._job(change, item))
                     self.begun[index] = planned
 
