@@ -156,6 +156,18 @@ class PublishSettings(Settings):
         )
 
 
+class RetentionSettings(Settings):
+    """Which images `amiforge prune` keeps. It removes nothing that anybody uses, whatever this says."""
+
+    keep: int = Field(3, ge=0, description="newest images kept of each recipe, operating system and architecture")
+    unused_days: float = Field(
+        0, ge=0, description="days for which an image is kept after it was made or last launched; 0 for no such rule"
+    )
+    grace_days: float = Field(
+        0, ge=0, description="days for which an image is disabled before it is removed; 0 removes at once"
+    )
+
+
 class HookSettings(Settings):
     """Commands that are told what becomes of a bake; each gets the event as JSON on its standard input."""
 

@@ -11,8 +11,6 @@ from amiforge.ec2.leftovers import KINDS, Thing, find, image_users, remove
 from amiforge.ec2.session import Clients
 from amiforge.errors import AwsRefused, CleanupIncomplete
 
-#: What a bake says of an image, and of its snapshots, that stays: somebody may rely on it.
-GOOD = frozenset({"verified", "unverified", "released"})
 #: Seconds without any progress until what has no dying instance to wait for counts as stuck.
 _SETTLE = 300.0
 #: Times in a row that nothing but refusals came back until we believe them.
@@ -68,7 +66,7 @@ def decide(things: Sequence[Thing], asked: Asked) -> tuple[Decision, ...]:
 def _decide(thing: Thing, asked: Asked) -> Decision:
     if not thing.run or (asked.run and thing.run != asked.run):
         return Decision(thing, False, "not of this run" if thing.run else "bears no tag of a run")
-    if thing.kind in {"image", "snapshot"} and thing.stage in GOOD:
+    if thing.kind in {"image", "snapshot"} and thing.finished:
         return Decision(thing, False, thing.stage)
     if thing.users:
         return Decision(thing, False, f"in use: {', '.join(thing.users)}")
@@ -117,7 +115,7 @@ def _survey(clients: Clients, asked: Asked) -> Survey:
             things += find(clients, kind, asked.run)
         except AwsRefused as error:
             problems.append(f"{clients.region} {kind}s: {error.message}")
-    wanted = [thing for thing in things if asked.run or thing.stage not in GOOD]
+    wanted = [thing for thing in things if asked.run or not thing.finished]
     doubtful = {decision.thing.id for decision in decide(wanted, asked) if decision.remove}
     seen = [_seen(clients, thing) if thing.id in doubtful else thing for thing in wanted]
     return Survey(decide(seen, asked), tuple(problems))

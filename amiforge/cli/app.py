@@ -18,9 +18,11 @@ from amiforge.cli import sandbox
 from amiforge.cli.apply import apply
 from amiforge.cli.bake import bake
 from amiforge.cli.gc import gc
+from amiforge.cli.images import images
 from amiforge.cli.list import list_recipes
 from amiforge.cli.lock import lock
 from amiforge.cli.plan import plan
+from amiforge.cli.prune import prune
 from amiforge.cli.promote import promote
 from amiforge.cli.publish import publish
 from amiforge.cli.report import report
@@ -55,6 +57,8 @@ app.command("runs", short_help="List runs and what came of them.")(runs)
 app.command("publish", short_help="Copy, share and name a verified image.")(publish)
 app.command("promote", short_help="Let a channel name a published image.")(promote)
 app.command("rollback", short_help="Let a channel name what it named before.")(rollback)
+app.command("images", short_help="List the images that bakes made.")(images)
+app.command("prune", short_help="Remove images that have had their time.")(prune)
 app.command("gc", short_help="Remove what dead runs left in EC2.")(gc)
 app.command("verify", short_help="Prove that a machine or image is right.")(verify)
 app.command("lock", short_help="Record what downloads and keys are.")(lock)

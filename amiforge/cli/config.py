@@ -21,6 +21,7 @@ from amiforge.settings import (
     HookSettings,
     PublishSettings,
     ReportSettings,
+    RetentionSettings,
     Settings,
 )
 
@@ -33,6 +34,7 @@ SECTIONS: tuple[tuple[str, type[Settings]], ...] = (
     ("bake", BakeSettings),
     ("ssh", Ssh),
     ("publish", PublishSettings),
+    ("retention", RetentionSettings),
     ("hooks", HookSettings),
     ("report", ReportSettings),
 )
@@ -66,6 +68,7 @@ class Config:
     bake: BakeSettings
     ssh: Ssh
     publish: PublishSettings = field(default_factory=PublishSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
     hooks: HookSettings = field(default_factory=HookSettings)
     report: ReportSettings = field(default_factory=ReportSettings)
     recipes: Mapping[str, Mapping[str, Mapping[str, Given]]] = field(default_factory=dict)
@@ -103,6 +106,7 @@ def load(
         bake=section("bake", BakeSettings),
         ssh=section("ssh", Ssh),
         publish=section("publish", PublishSettings),
+        retention=section("retention", RetentionSettings),
         hooks=section("hooks", HookSettings),
         report=section("report", ReportSettings),
         recipes=_recipes(document.get("recipes", {}), f"{path}: recipes"),

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,27 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from amiforge.cli.options import ConfigFile, Json, Profile, Sandbox
+from amiforge.cli.regions import Regions, open_regions
 from amiforge.errors import CleanupIncomplete, ConfigError
 
 if TYPE_CHECKING:
     from amiforge.bake.gc import Asked, Decision
-    from amiforge.ec2.poll import Pace
     from amiforge.ec2.session import Clients
-    from amiforge.engine.events import Listener
 
-_EVERYWHERE = "all"
 _COLUMNS = ("region", "kind", "id", "run", "role", "age", "expires", "")
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60))
 
-Regions = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--region",
-        metavar="REGION|all",
-        help="Region to look in, or all that are enabled for the account; repeatable.",
-        show_default="the configured one",
-    ),
-]
 RunId = Annotated[
     str | None, typer.Option("--run", metavar="RUN", help="Only what this run left, whether it has expired or not.")
 ]
@@ -51,14 +38,14 @@ def gc(
     as_json: Json = False,
 ) -> None:
     """List what dead runs left in EC2, found by its tags, and remove what has expired. Good images always stay."""
-    from amiforge.bake.gc import GOOD, Asked, survey
+    from amiforge.bake.gc import Asked, survey
     from amiforge.bake.giving_up import Claims, give_up
     from amiforge.cli.config import load
 
     if run == "":
         raise ConfigError("--run is empty", fix="name a run, or leave --run out for all that has expired")
     settings = load(config)
-    with _regions(region or (), profile, config, sandbox=sandbox, as_json=as_json) as there:
+    with open_regions(region or (), profile, config, sandbox=sandbox, as_json=as_json) as there:
         claims = Claims(Path(settings.bake.runs))
         asked = Asked(datetime.now(UTC), claims.taken, run or "")
         found = survey(there, asked)
@@ -66,51 +53,13 @@ def gc(
         if delete and found.doomed:
             with claims.hold({thing.run for thing in found.doomed}):
                 _collect(there, asked, settings.bake.terminate_deadline, as_json=as_json)
-                if run and not any(decision.why in GOOD for decision in found.decisions):
+                if run and not any(decision.thing.finished for decision in found.decisions):
                     give_up(Path(settings.bake.runs) / run)
             return
         if found.problems:
             raise CleanupIncomplete("not everything could be looked through", left="\n".join(found.problems))
         if not as_json:
             typer.echo(_advice(found.decisions))
-
-
-@contextmanager
-def _regions(
-    names: Sequence[str], profile: str | None, config: Path | None, *, sandbox: bool, as_json: bool
-) -> Iterator[tuple[Clients, ...]]:
-    """Give the clients of every region asked for, or of the configured one.
-
-    Raises:
-        ConfigError: a name is none of a region.
-    """
-    from amiforge.cli.config import aws_flags, load
-    from amiforge.cli.where import ec2
-    from amiforge.ec2.leftovers import regions
-    from amiforge.ec2.session import open_clients
-
-    named = [load(config, aws_flags(name, profile)).aws.region for name in names if name != _EVERYWHERE]
-    listener = _listener(as_json=as_json)
-    with ec2(load(config, aws_flags(None, profile)), listener, sandbox=sandbox) as there:
-        pace = _pace(listener)
-        if _EVERYWHERE in names:
-            named = [*regions(open_clients(there.aws, pace))]
-        wanted = dict.fromkeys(named or [there.aws.region])
-        yield tuple(open_clients(there.aws.model_copy(update={"region": name}), pace) for name in wanted)
-
-
-def _listener(*, as_json: bool) -> Listener:
-    """Give who tells what is going on; the list itself has standard output to itself, but for programs."""
-    from amiforge.cli.lines import JsonLines, PlainLines
-
-    return JsonLines(sys.stdout).see if as_json else PlainLines(sys.stderr).see
-
-
-def _pace(listener: Listener) -> Pace:
-    from amiforge.ec2.poll import Pace
-    from amiforge.engine.events import Waiting
-
-    return Pace(on_wait=lambda what, seconds, detail: listener(Waiting(what=what, seconds=seconds, detail=detail)))
 
 
 def _collect(there: Sequence[Clients], asked: Asked, deadline: float, *, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from amiforge.ec2.image_use import instances, portions, shares, templates
 from amiforge.ec2.refusal import code
 from amiforge.ec2.session import Clients
 from amiforge.ec2.tags import EXPIRES, ROLE, RUN, STATE
@@ -27,9 +28,9 @@ _GONE = frozenset({"terminated", "deleted", "deregistered", "cancelled", "closed
 _BUSY = ("DependencyViolation", "VolumeInUse", "IncorrectState", ".InUse")
 #: The same for: it is gone.
 _NOT_THERE = (".NotFound", ".Unavailable")
-#: Values that one filter takes, and versions that one page holds. Source: EC2 API reference, "Filtering" and
-#: DescribeLaunchTemplateVersions, parameter MaxResults.
-_MOST = 200
+
+#: States of an image that somebody may rely on.
+_FINISHED = frozenset({"verified", "published", "superseded"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,11 @@ class Thing:
         """How far an image, or the image of a snapshot, has come: `candidate`, `verified`."""
         return self.tags.get(STATE, "")
 
+    @property
+    def finished(self) -> bool:
+        """Tell whether it is an image that stays, or part of one: proven, or made without proof as asked."""
+        return self.stage in _FINISHED or (self.stage == "unverified" and not self.expires)
+
 
 def regions(clients: Clients) -> tuple[str, ...]:
     """Give every region that is enabled for the account."""
@@ -103,9 +109,9 @@ def image_users(clients: Clients, image: str) -> tuple[tuple[str, ...], tuple[st
     Raises:
         AwsRefused: EC2 refuses to say.
     """
-    runs_it: list[FilterTypeDef] = [{"Name": "image-id", "Values": [image]}]
-    running = tuple(each["InstanceId"] for each in _instances(clients, runs_it) if each["State"]["Name"] not in _GONE)
-    return running, tuple(dict.fromkeys((*_templates(clients, image), *_shares(clients, image))))
+    running = tuple(name for _, name in instances(clients, (image,)))
+    launching = dict.fromkeys(name for _, name in templates(clients, (image,)))
+    return running, (*launching, *(f"shared with {name}" for name in shares(clients, image)))
 
 
 def remove(clients: Clients, thing: Thing) -> None:
@@ -153,6 +159,12 @@ _LISTING: Mapping[Kind, tuple[str, str, str, str]] = {
     "key pair": ("describe_key_pairs", "KeyPairs", "KeyPairId", "CreateTime"),
 }
 
+#: Kinds that everybody's are listed of, unless told otherwise.
+_OWN: Mapping[str, Mapping[str, Any]] = {
+    "image": {"Owners": ["self"], "IncludeDisabled": True},
+    "snapshot": {"OwnerIds": ["self"]},
+}
+
 
 def _listed(clients: Clients, kind: Kind, filters: list[FilterTypeDef]) -> Iterator[Mapping[str, Any]]:
     ec2: Any = clients.ec2
@@ -163,8 +175,7 @@ def _listed(clients: Clients, kind: Kind, filters: list[FilterTypeDef]) -> Itera
         case "key pair":  # the one listing without pages
             yield from ec2.describe_key_pairs(Filters=filters)[name]
         case _:
-            own = {"image": {"Owners": ["self"]}, "snapshot": {"OwnerIds": ["self"]}}.get(kind, {})
-            for page in ec2.get_paginator(operation).paginate(Filters=filters, **own):
+            for page in ec2.get_paginator(operation).paginate(Filters=filters, **_OWN.get(kind, {})):
                 yield from page[name]
 
 
@@ -197,29 +208,11 @@ def _time(given: datetime | str | None) -> datetime | None:
 def _without_image(clients: Clients, snapshots: Iterable[Thing]) -> Iterator[Thing]:
     """Leave out snapshots that are part of an image, which is a thing of its own."""
     there = {snapshot.id: snapshot for snapshot in snapshots}
-    names = list(there)
     pages = clients.ec2.get_paginator("describe_images")
-    for first in range(0, len(names), _MOST):
-        part: FilterTypeDef = {
-            "Name": "block-device-mapping.snapshot-id",
-            "Values": names[first : first + _MOST],
-        }
-        for page in pages.paginate(Owners=["self"], Filters=[part]):
+    for part in portions(list(there)):
+        filters: list[FilterTypeDef] = [{"Name": "block-device-mapping.snapshot-id", "Values": part}]
+        for page in pages.paginate(Owners=["self"], IncludeDisabled=True, Filters=filters):
             for image in page["Images"]:
                 for mapping in image.get("BlockDeviceMappings", []):
                     there.pop(mapping.get("Ebs", {}).get("SnapshotId", ""), None)
     yield from there.values()
-
-
-def _templates(clients: Clients, image: str) -> Iterator[str]:
-    pages = clients.ec2.get_paginator("describe_launch_template_versions")
-    for page in pages.paginate(Versions=["$Default", "$Latest"], PaginationConfig={"PageSize": _MOST}):
-        for version in page["LaunchTemplateVersions"]:
-            if version["LaunchTemplateData"].get("ImageId") == image:
-                yield f"launch template {version['LaunchTemplateId']} version {version['VersionNumber']}"
-
-
-def _shares(clients: Clients, image: str) -> Iterator[str]:
-    answer = clients.ec2.describe_image_attribute(ImageId=image, Attribute="launchPermission")
-    for permission in answer.get("LaunchPermissions", []):
-        yield f"shared with {' '.join(map(str, permission.values()))}"

@@ -22,6 +22,7 @@ from amiforge.shell import Secret
 if TYPE_CHECKING:
     import boto3
     from botocore.hooks import BaseEventHooks
+    from mypy_boto3_autoscaling.client import AutoScalingClient
     from mypy_boto3_ec2.client import EC2Client
     from mypy_boto3_ssm.client import SSMClient
 
@@ -55,6 +56,7 @@ class Clients:
         ssm: reads public parameters.
         pace: how often they look when they wait.
         profile: named profile of ~/.aws whose credentials they use; empty for the default chain's.
+        autoscaling: lists groups, which launch images; None where there is no such service.
     """
 
     region: str
@@ -64,6 +66,7 @@ class Clients:
     ssm: SSMClient
     pace: Pace
     profile: str = ""
+    autoscaling: AutoScalingClient | None = None
 
 
 def open_clients(
@@ -108,8 +111,9 @@ def open_clients(
         session.client("ssm", config=patient, endpoint_url=endpoint),
         pace or Pace(),
         settings.profile,
+        session.client("autoscaling", config=patient, endpoint_url=endpoint),
     )
-    for client in (clients.ec2, clients.once, clients.ssm):
+    for client in filter(None, (clients.ec2, clients.once, clients.ssm, clients.autoscaling)):
         translate_failures(client.meta.events, on_call)
         if on_secret and not clients.local:
             client.meta.events.register("before-call", partial(_tell_credentials, session, on_secret))

@@ -33,6 +33,8 @@ COMMIT = "amiforge:commit"
 COPY_OF = "amiforge:copy-of"
 #: What it was published as.
 CHANNEL = "amiforge:channel"
+#: Since when an image is disabled because it is to be removed.
+DISABLED = "amiforge:disabled"
 
 
 @dataclass(frozen=True, slots=True)

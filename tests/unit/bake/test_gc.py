@@ -64,9 +64,18 @@ def test_a_run_that_is_named_loses_everything_whatever_its_time(expires: str) ->
 
 @pytest.mark.parametrize("run", ["", "r"])
 @pytest.mark.parametrize("kind", ["image", "snapshot"])
-@pytest.mark.parametrize("state", ["verified", "unverified", "released"])
-def test_a_good_image_is_never_removed(kind: Kind, state: str, run: str) -> None:
-    assert one(thing(kind, state=state), run) == (False, state)
+@pytest.mark.parametrize(
+    ("state", "expires"), [("verified", PAST), ("published", PAST), ("superseded", PAST), ("unverified", "")]
+)
+def test_a_finished_image_is_never_removed(kind: Kind, state: str, expires: str, run: str) -> None:
+    assert one(thing(kind, state=state, expires=expires), run) == (False, state)
+
+
+@pytest.mark.parametrize("kind", ["image", "snapshot"])
+@pytest.mark.parametrize("state", ["candidate", "failed", "unverified", "removed"])
+def test_an_image_that_never_passed_goes_when_it_has_expired(kind: Kind, state: str) -> None:
+    assert one(thing(kind, state=state)) == (True, f"expired {PAST}")
+    assert one(thing(kind, state=state, expires=FUTURE)) == (False, f"until {FUTURE}")
 
 
 @pytest.mark.parametrize(
