@@ -16,7 +16,7 @@ from amiforge.ec2.publication.publish import STAGES, Stage
 from amiforge.ec2.publication.regional_image import RegionalImage, find_image
 from amiforge.ec2.publication.regions import open_regions
 from amiforge.ec2.publication.switch import Switch, carry_out_switch, promotion, rollback
-from amiforge.ec2.session import Clients, open_clients
+from amiforge.ec2.session import Clients, open_clients, open_session
 from amiforge.engine.events import Listener, StepFinished, StepStarted, Waiting
 from amiforge.errors import AmiforgeError, ConfigError
 from amiforge.settings import AwsSettings, PublishSettings
@@ -64,10 +64,12 @@ def open_market(aws: AwsSettings, settings: PublishSettings, listener: Listener)
         ConfigError: no region is given anywhere, or the profile does not exist.
     """
 
-    def open_in(region: str) -> Clients:
-        return _heard(open_clients(aws.model_copy(update={"region": region})), listener)
+    session = open_session(aws)
 
-    home = _heard(open_clients(aws), listener)
+    def open_in(region: str) -> Clients:
+        return _heard(open_clients(aws.model_copy(update={"region": region}), session=session), listener)
+
+    home = _heard(open_clients(aws, session=session), listener)
     names = dict.fromkeys((home.region, *settings.regions))
     return Market(aws, settings, home, open_regions(home, names, open_in))
 

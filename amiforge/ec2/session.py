@@ -74,6 +74,7 @@ def open_clients(
     pace: Pace | None = None,
     on_call: OnCall | None = None,
     on_secret: OnSecret | None = None,
+    session: boto3.Session | None = None,
 ) -> Clients:
     """Open the clients for a region.
 
@@ -85,14 +86,16 @@ def open_clients(
         on_call: told of every call that may change something, before it is sent and when it is answered.
         on_secret: told of the secret key and session token that calls are signed with, before each call: those of a
             role are renewed from time to time.
+        session: what `open_session` gave, for whoever opens several regions: it has learned what EC2's calls look like.
 
     Raises:
         ConfigError: no region is given anywhere, or the profile does not exist.
     """
     from botocore.config import Config  # noqa: PLC0415 - costs 0.2 s, which no other command should pay
 
-    session = open_session(settings)
-    if not session.region_name:
+    session = session or open_session(settings)
+    region = settings.region or session.region_name
+    if not region:
         raise ConfigError(
             "no AWS region is given",
             fix="give --region, set AWS_REGION or AWS_DEFAULT_REGION, or set a region in the profile",
@@ -101,17 +104,17 @@ def open_clients(
     patient = times.merge(Config(retries={"mode": "adaptive", "total_max_attempts": settings.attempts}))
     # EC2 answers a lack of capacity with HTTP 500, which botocore would repeat in place for seconds.
     single = times.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
-    endpoint = settings.endpoint_url or None
-    ec2 = session.client("ec2", config=patient, endpoint_url=endpoint)
+    where: dict[str, Any] = {"region_name": region, "endpoint_url": settings.endpoint_url or None}
+    ec2 = session.client("ec2", config=patient, **where)
     clients = Clients(
-        session.region_name,
+        region,
         is_local(ec2.meta.endpoint_url),
         ec2,
-        session.client("ec2", config=single, endpoint_url=endpoint),
-        session.client("ssm", config=patient, endpoint_url=endpoint),
+        session.client("ec2", config=single, **where),
+        session.client("ssm", config=patient, **where),
         pace or Pace(),
         settings.profile,
-        session.client("autoscaling", config=patient, endpoint_url=endpoint),
+        session.client("autoscaling", config=patient, **where),
     )
     for client in filter(None, (clients.ec2, clients.once, clients.ssm, clients.autoscaling)):
         translate_failures(client.meta.events, on_call)

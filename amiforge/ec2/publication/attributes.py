@@ -87,7 +87,7 @@ def superseded(image: RegionalImage, channel: str, deprecate: datetime | None) -
         return
     if image.stage == "published" or image.channels:
         yield tag(image, "superseded", **{STATE: "superseded", CHANNEL: ""})
-    if deprecate and not image.deprecation:
+    if deprecate and (not image.deprecation or datetime.fromisoformat(image.deprecation) > deprecate):
         yield _deprecated(image, deprecate)
 
 
