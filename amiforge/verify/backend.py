@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from testinfra.backend.base import BaseBackend, CommandResult
 from testinfra.host import Host as TestinfraHost
 
-from amiforge.host.base import Host
+from amiforge.host.base import Host, Output
 
 #: Seconds that one question of a check may take.
-_TIMEOUT = 120.0
+TIMEOUT = 120.0
 _SHOWN = 500
 
 
 def testinfra_host(host: Host) -> TestinfraHost:
     """Give testinfra's view of a connected host. All commands run as root, one session each."""
-    return TestinfraHost(Backend(host))
+    return TestinfraHost(Backend(host.address, partial(host.run, timeout=TIMEOUT)))
 
 
 class Result(CommandResult):  # type: ignore[misc]  # testinfra ships no types
@@ -29,18 +31,21 @@ class Result(CommandResult):  # type: ignore[misc]  # testinfra ships no types
 
 
 class Backend(BaseBackend):  # type: ignore[misc]  # testinfra ships no types
-    """A testinfra backend on top of a `Host`; a lost connection is raised, never mistaken for a failed command."""
+    """A testinfra backend on top of `ask`, which runs sh text as root on the host that is named so.
+
+    A lost connection is raised, never mistaken for a failed command.
+    """
 
     NAME = "amiforge"
 
-    def __init__(self, host: Host) -> None:
-        super().__init__(host.address)
-        self._through = host
+    def __init__(self, name: str, ask: Callable[[str], Output]) -> None:
+        super().__init__(name)
+        self._ask = ask
 
     def run(self, command: str, *args: str, **_kwargs: Any) -> CommandResult:
         """Run a command as root."""
         text = self.get_command(command, *args)
-        output = self._through.run(text, timeout=_TIMEOUT)
+        output = self._ask(text)
         return Result(self, output.status, self.encode(text), output.stdout, output.stderr)
 
     def get_encoding(self) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 from amiforge.engine.discretion import masked
 from amiforge.engine.events import CheckFinished
@@ -16,7 +16,10 @@ from amiforge.redaction import Redaction, secrets_in
 from amiforge.systems.facts import FACTS, parse
 from amiforge.systems.system import System
 from amiforge.tasks.task import Check
-from amiforge.verify.backend import testinfra_host
+from amiforge.verify.answers import Answers, Unanswered
+
+if TYPE_CHECKING:
+    from testinfra.host import Host as TestinfraHost
 
 _FACTS_TIMEOUT = 60.0
 _Verdict = tuple[Literal["passed", "failed", "skipped"], str]
@@ -43,12 +46,37 @@ class Stated:
         return masked(event, self.redaction)
 
 
-def stated_by(recipe: Recipe, host: Host, system: System) -> Iterator[Stated]:
+def stated_by(recipe: Recipe, through: TestinfraHost, system: System) -> Iterator[Stated]:
     """Give every check of every task, in order; when tested, each asks the host."""
-    through, redaction = testinfra_host(host), Redaction(secrets_in(recipe))
+    redaction = Redaction(secrets_in(recipe))
     for task in recipe.tasks:
         for check in task.checks(through, system):
             yield Stated(task.name(), check, redaction)
+
+
+def outcomes(recipe: Recipe, host: Host, system: System) -> Iterator[CheckFinished]:
+    """Test every check of every task, and give what came of each, in order. All are asked together: see `Answers`.
+
+    Raises:
+        HostError: the host could not be asked.
+    """
+    answers = Answers(host)
+    checks = _stated(recipe, answers, system)
+    tested: dict[int, CheckFinished] = {}
+    given = 0
+    while given < len(checks):
+        for number in [number for number in range(len(checks)) if number not in tested]:
+            answers.begin()
+            try:
+                finished = checks[number].test(system)
+            except Unanswered:
+                continue
+            tested[number] = replace(finished, seconds=round(finished.seconds + answers.seconds, 3))
+        while given in tested:
+            yield tested[given]
+            given += 1
+        if given < len(checks):
+            answers.fetch()
 
 
 def read_system(host: Host) -> System:
@@ -59,6 +87,16 @@ def read_system(host: Host) -> System:
         ConfigError: its operating system is none of ours.
     """
     return parse(host.run(FACTS, timeout=_FACTS_TIMEOUT).stdout)
+
+
+def _stated(recipe: Recipe, answers: Answers, system: System) -> list[Stated]:
+    """Give all checks; a task that asks the host already for stating them is asked again when there is an answer."""
+    while True:
+        answers.begin()
+        try:
+            return [*stated_by(recipe, answers.through(), system)]
+        except Unanswered:
+            answers.fetch()
 
 
 def _verdict(check: Check, system: System) -> _Verdict:

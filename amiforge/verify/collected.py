@@ -15,6 +15,7 @@ from amiforge.host.base import Host
 from amiforge.host.ssh_settings import Ssh
 from amiforge.recipes import find
 from amiforge.systems.system import System
+from amiforge.verify.backend import testinfra_host
 from amiforge.verify.check import Stated, read_system, stated_by
 
 
@@ -68,7 +69,7 @@ def collect(hosts: Hosts, recipe: str) -> list[Collected]:
             Collected(_name(stated, host if len(machines) > 1 else None), stated, system)
             for host in machines
             for system in (read_system(host),)
-            for stated in stated_by(chosen, host, system)
+            for stated in stated_by(chosen, testinfra_host(host), system)
         ]
     except AmiforgeError as error:
         raise pytest.Collector.CollectError(error.block()) from None

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from amiforge.engine.events import CheckFinished, Listener, silent
-from amiforge.errors import CheckFailed
 from amiforge.host.base import Host
 from amiforge.recipes.recipe import Recipe
 from amiforge.redaction import Redaction, secrets_in
 from amiforge.systems.system import System
-from amiforge.verify.check import read_system, stated_by
+from amiforge.verify.check import outcomes, read_system
 from amiforge.verify.junit import write_junit
+from amiforge.verify.verification import HostOutcome, refuse_failures
 
 
 def verify(
@@ -34,24 +34,14 @@ def verify(
         HostError: the host could not be asked.
     """
     with Redaction(secrets_in(recipe)).masking():
-        outcomes = tuple(_outcomes(host, recipe, system or read_system(host), listener))
+        checks = tuple(_told(outcomes(recipe, host, system or read_system(host)), listener))
         if junit:
-            write_junit(junit, recipe.name, outcomes)
-        _refuse_failures(outcomes, f"{recipe.name} on {host.address}")
-        return outcomes
+            write_junit(junit, recipe.name, [HostOutcome(host.address, checks)])
+        refuse_failures(checks, f"{recipe.name} on {host.address}")
+        return checks
 
 
-def _outcomes(host: Host, recipe: Recipe, system: System, listener: Listener) -> Iterator[CheckFinished]:
-    for stated in stated_by(recipe, host, system):
-        outcome = stated.test(system)
-        listener(outcome)
-        yield outcome
-
-
-def _refuse_failures(outcomes: Sequence[CheckFinished], what: str) -> None:
-    failed = [outcome for outcome in outcomes if outcome.outcome == "failed"]
-    if failed:
-        raise CheckFailed(
-            f"{len(failed)} of {len(outcomes)} checks failed: {what}",
-            failed="\n".join(f"{outcome.task}: {outcome.title}: {outcome.detail}" for outcome in failed),
-        )
+def _told(checks: Iterator[CheckFinished], listener: Listener) -> Iterator[CheckFinished]:
+    for check in checks:
+        listener(check)
+        yield check

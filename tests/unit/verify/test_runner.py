@@ -18,6 +18,7 @@ from amiforge.systems import identify
 from amiforge.systems.system import System
 from amiforge.tasks.task import Check, Task
 from amiforge.verify.runner import verify
+from tests.unit.verify.fakes import answering, commands
 
 if TYPE_CHECKING:
     from testinfra.host import Host as TestinfraHost
@@ -40,16 +41,16 @@ class Motd(Task):
 
 RECIPE = Recipe(name="greeter", description="greets", source=SourceImage(ami="ami-0123456789abcdef0"), tasks=(Motd(),))
 
+ANSWERS = {
+    "uname -r": Output(0, b"6.1.0\n"),
+    "cat '/etc/my motd'": Output(0, b"hello"),
+    "nvidia-smi": Output(0),
+}
+
 
 def host(greeting: str = "hello", status: int = 0) -> FakeHost:
-    answers = {
-        "uname -r": Output(0, b"6.1.0\n"),
-        "cat '/etc/my motd'": Output(status, greeting.encode(), b"cat: no such file"),
-        "nvidia-smi": Output(0),
-    }
-    fake = FakeHost(answers.__getitem__)
-    fake.connect()
-    return fake
+    said = Output(status, greeting.encode(), b"cat: no such file")
+    return answering({**ANSWERS, "cat '/etc/my motd'": said}.__getitem__)
 
 
 def test_all_checks_pass_and_each_is_reported_in_order() -> None:
@@ -63,11 +64,17 @@ def test_all_checks_pass_and_each_is_reported_in_order() -> None:
     assert tuple(events) == outcomes
 
 
+def test_checks_are_asked_together_in_one_session() -> None:
+    asked = host()
+    verify(asked, RECIPE, GPU)
+    assert [commands(script) for script in asked.scripts] == [["uname -r", "cat '/etc/my motd'", "nvidia-smi"]]
+
+
 def test_check_of_an_absent_device_is_skipped_without_asking() -> None:
     asked = host()
     outcome = verify(asked, RECIPE, AL2023)[2]
     assert (outcome.outcome, outcome.detail) == ("skipped", "no device of PCI vendor 10de here")
-    assert "nvidia-smi" not in asked.scripts
+    assert "nvidia-smi" not in "".join(asked.scripts)
 
 
 def test_failed_checks_are_named_after_all_were_tested() -> None:
@@ -85,21 +92,14 @@ def test_exception_of_a_check_is_its_reason_and_reads_well() -> None:
 
 
 def test_lost_connection_is_no_failed_check() -> None:
-    lost = FakeHost(lambda _script: Output(0, b"6.1.0"), lose_at={2})
-    lost.connect()
+    lost = answering(lambda _command: Output(0, b"6.1.0"), lose_at=frozenset({1}))
     with pytest.raises(ConnectionLost):
         verify(lost, RECIPE, AL2023)
 
 
 def test_facts_are_read_from_the_host_when_none_are_given() -> None:
     facts = b"os amzn 2023\narch x86_64\nkernel 6.1.0\nboot_id b\nuser ec2-user\npci 10de:2330\n"
-    answers = host()
-
-    def answer(script: str) -> Output:
-        return Output(0, facts) if "os-release" in script else answers.run(script)
-
-    fake = FakeHost(answer)
-    fake.connect()
+    fake = answering(lambda command: Output(0, facts) if "os-release" in command else ANSWERS[command])
     assert [each.outcome for each in verify(fake, RECIPE)] == ["passed"] * 3
 
 
