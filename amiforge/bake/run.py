@@ -22,7 +22,7 @@ from amiforge.ec2.instances import Instance
 from amiforge.ec2.key_pair import KeyPair
 from amiforge.ec2.resolve import ResolvedImage
 from amiforge.ec2.session import Clients
-from amiforge.ec2.tags import ARCH, OS, RECIPE, SOURCE, Tags
+from amiforge.ec2.tags import ARCH, COMMIT, FINGERPRINT, OS, RECIPE, SOURCE, Tags
 from amiforge.engine.events import Event, Listener
 from amiforge.engine.lockfile import Lockfile
 from amiforge.host.base import Host
@@ -87,7 +87,15 @@ class Means:
             ConfigError: amiforge.lock cannot be read.
         """
         if settings.require_digests:
-            refuse_unproven(recipe, self.trust or Lockfile(Path(settings.lock_file)).trust())
+            refuse_unproven(recipe, self.trusted(settings))
+
+    def trusted(self, settings: EngineSettings) -> Trust:
+        """Give what downloads and keys have to be, as far as that is known.
+
+        Raises:
+            ConfigError: amiforge.lock cannot be read.
+        """
+        return self.trust or Lockfile(Path(settings.lock_file)).trust()
 
 
 @dataclass
@@ -152,7 +160,15 @@ class Run:
     def provenance(self) -> Mapping[str, str]:
         """What the image is made of, as the tags that it and its copies bear."""
         source = self.recipe.source
-        return {RECIPE: self.recipe.name, OS: source.os, ARCH: source.architecture, SOURCE: self.source.ami}
+        known = {
+            RECIPE: self.recipe.name,
+            OS: source.os,
+            ARCH: source.architecture,
+            SOURCE: self.source.ami,
+            COMMIT: self.state.commit,
+            FINGERPRINT: self.state.fingerprint,
+        }
+        return {key: value for key, value in known.items() if value}
 
     def keys(self, role: str) -> tuple[KeyPair, KeyPair]:
         """Give the key that opens an instance, and the one that it shows as its host key; made when first asked for.

@@ -49,18 +49,6 @@ class Published(BaseModel):
     pointer: str = ""
 
 
-class Published(BaseModel):
-    """An image as it is published in a region: whom it is shared with, and which parameter names it, if any."""
-
-    model_config = ConfigDict(frozen=True)
-
-    region: str
-    image: str
-    snapshots: tuple[str, ...] = ()
-    shared_with: tuple[str, ...] = ()
-    pointer: str = ""
-
-
 class State(BaseModel):
     """Everything that a later process needs to go on with a run. What is not known yet is None or empty.
 
@@ -68,6 +56,7 @@ class State(BaseModel):
 
     Attributes:
         source: the image that the bake starts from.
+        commit: what the settings file's folder was checked out at when the run began.
         subnets: where instances may be launched, in order.
         key_name: the builder's key pair in EC2.
         group: the security group; its id.
@@ -78,6 +67,7 @@ class State(BaseModel):
         portrait: its name, kernels and units, when it was fit to become an image.
         cleaning: the builder on which the wipe has begun; its id.
         sealed: the builder that is proven clean; its id.
+        fingerprint: of everything that decides what is on the image; empty where none can be given.
         image: the image that is made of it.
         remade: the image failed once and was asked for again.
         keep_image: the image stays, whatever happens from here on: it is good, or kept to be looked at.
@@ -85,12 +75,12 @@ class State(BaseModel):
         refused: the image did not pass the gate.
         removed: everything but the image is gone again; what is left to do is to publish it.
         publication: the image in every region where it is published, its own first.
-        publication: the image in every region where it is published, its own first.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     source: ResolvedImage | None = None
+    commit: str = ""
     subnets: tuple[Subnet, ...] = ()
     key_name: str = ""
     group: str = ""
@@ -101,6 +91,7 @@ class State(BaseModel):
     portrait: Portrait | None = None
     cleaning: str = ""
     sealed: str = ""
+    fingerprint: str = ""
     image: Image | None = None
     remade: bool = False
     keep_image: bool = False

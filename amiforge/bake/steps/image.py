@@ -8,6 +8,7 @@ from amiforge.bake.run import Run
 from amiforge.bake.step import Step
 from amiforge.ec2.image import Image, create_image, find_image, remove_image, require_imdsv2, wait_available
 from amiforge.errors import ImageFailed
+from amiforge.recipes.fingerprint import fingerprint
 
 #: Seconds for which an image that was just asked for may not be known everywhere.
 _GRACE = 300.0
@@ -30,6 +31,9 @@ class MakeImage(Step):
 
     def do(self, run: Run) -> str:
         """Ask for it."""
+        # Not before: what a download or key is seen to be for the first time is known when it was fetched.
+        trust = run.means.trusted(run.engine)
+        run.note(fingerprint=fingerprint(run.recipe, run.source.ami, trust, run.engine.mirror))
         description = f"{run.recipe.description} (amiforge {run.recipe.name} on {run.source.ami})"
         ami = create_image(run.clients, run.builder.id, run.image_name, description, run.tags, run.provenance)
         run.note(image=Image(ami, run.image_name, "pending", "", ()))

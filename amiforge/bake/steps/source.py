@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from amiforge.bake.commit import commit
 from amiforge.bake.run import Run
 from amiforge.bake.step import Step
 from amiforge.ec2.image import refuse_taken_name
@@ -20,8 +23,13 @@ class ResolveSource(Step):
 
     def do(self, run: Run) -> str:
         """Find it."""
-        run.note(source=resolve(run.clients, run.recipe.source))
+        run.note(source=resolve(run.clients, run.recipe.source), commit=commit(_folder(run)))
         return f"{run.source.ami} {run.source.name}".strip()
+
+
+def _folder(run: Run) -> Path:
+    """Give the folder of the settings file, or the one we are in: what is kept there decides what is baked."""
+    return Path(run.asked.get("config") or "amiforge.toml").parent
 
 
 class ChooseSubnets(Step):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,13 @@ from moto.ec2.models import ec2_backends
 
 from amiforge.bake import bake, find_run, opening, quiesce, resume
 from amiforge.bake.manifest import Manifest
+from amiforge.bake.steps import source, verify
 from amiforge.ec2.builder import Builder
 from amiforge.ec2.session import Call, Clients, OnCall, OnSecret
 from amiforge.ec2.source_image import SourceImage
 from amiforge.engine.events import Event
 from amiforge.recipes.recipe import Recipe
-from amiforge.settings import AwsSettings, BakeSettings
+from amiforge.settings import AwsSettings, BakeSettings, PublishSettings
 from tests.unit.bake.machine import Machines
 from tests.unit.ec2.cloud import REGION, SETTINGS, open_cloud
 
@@ -33,14 +34,20 @@ class Bench:
         self.events: list[Event] = []
         #: states that the next images to be made are in, and stay in.
         self.fates: list[str] = []
+        #: told of the type of each instance that is asked for.
+        self.on_launch: Callable[[str], None] = lambda _: None
         self.cloud = open_cloud(self._heard)
         self.faults = self.cloud.faults
         monkeypatch.setattr(opening, "open_clients", self._open)
         monkeypatch.setattr(quiesce, "_PAUSE", 0)
+        monkeypatch.setattr(verify, "metadata", lambda _: ())  # of which this EC2 knows half
+        monkeypatch.setattr(source, "commit", lambda _folder: "0123abcd")
         monkeypatch.setattr(os, "fsync", lambda _file: None)  # nobody pulls the plug here
 
     def _heard(self, call: Call) -> None:
         self._on_call(call)
+        if (call.operation, call.phase) == ("RunInstances", "asked"):
+            self.on_launch(call.about["InstanceType"])
         if (call.operation, call.phase) == ("CreateImage", "answered") and self.fates:
             self.set_image(call.about["ImageId"][0], self.fates.pop(0))
 
@@ -62,14 +69,14 @@ class Bench:
 
     @property
     def recipe(self) -> Recipe:
-        source = SourceImage(name="al2023-ami-*", owner="123456789012")
-        return Recipe(name="empty", description="nothing", source=source, builder=self.builder, tasks=())
+        al2023 = SourceImage(name="al2023-ami-*", owner="123456789012")
+        return Recipe(name="empty", description="nothing", source=al2023, builder=self.builder, tasks=())
 
-    def bake(self, **settings: object) -> Manifest:
-        return bake(self.recipe, SETTINGS, **self._with(settings))
+    def bake(self, publish: PublishSettings | None = None, **settings: object) -> Manifest:
+        return bake(self.recipe, SETTINGS, publish=publish, **self._with(settings))
 
-    def resume(self, **settings: object) -> Manifest:
-        return resume(find_run(self.folder), self.recipe, SETTINGS, **self._with(settings))
+    def resume(self, publish: PublishSettings | None = None, **settings: object) -> Manifest:
+        return resume(find_run(self.folder), self.recipe, SETTINGS, publish=publish, **self._with(settings))
 
     def _with(self, settings: dict[str, object]) -> Any:
         return {
