@@ -12,7 +12,7 @@ from amiforge.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from amiforge.sandbox.endpoint import Endpoint
-    from amiforge.sandbox.faults import Fault
+    from amiforge.sandbox.faults import Fault, LateState
 
 app = typer.Typer(help="Failures to rehearse.", no_args_is_help=True, rich_markup_mode=None)
 add = typer.Typer(
@@ -26,6 +26,7 @@ Seconds = Annotated[float, typer.Argument(metavar="SECONDS", min=0, help="How lo
 Operation = Annotated[
     str, typer.Argument(metavar="OPERATION", help="As in the API: CreateImage; '*' is every one.", show_default=False)
 ]
+Region = Annotated[str, typer.Option("--region", metavar="REGION", help="Only there, as us-west-2, 'eu-*'.")]
 InstanceType = Annotated[str, typer.Option("--type", metavar="TYPE", help="Only for these, as 'p5.*'.")]
 Times = Annotated[int | None, typer.Option("--times", metavar="N", min=1, help="How often; otherwise until cleared.")]
 Once = Annotated[int, typer.Option("--times", metavar="N", min=1, help="How often.")]
@@ -58,11 +59,11 @@ def clear() -> None:
 
 
 @add.command(short_help="Carry a call out, and lose its answer.")
-def lost(operation: Operation, skip: Skip = 0, times: Once = 1) -> None:
+def lost(operation: Operation, region: Region = "*", skip: Skip = 0, times: Once = 1) -> None:
     """Carry the next call out and drop the connection instead of answering."""
     from amiforge.sandbox.faults import CallFault
 
-    order(CallFault(operation=operation, skip=skip, times=times, lost=True))
+    order(CallFault(operation=operation, region=region, skip=skip, times=times, lost=True))
 
 
 @add.command(short_help="Refuse a call.")
@@ -70,19 +71,21 @@ def error(
     operation: Operation,
     code: Annotated[str, typer.Option("--code", metavar="CODE", help="EC2's code.")] = "InternalError",
     message: Message = "An internal error has occurred",
+    region: Region = "*",
     skip: Skip = 0,
     times: Once = 1,
 ) -> None:
     """Refuse the next call with an error code, such as UnauthorizedOperation or RequestLimitExceeded."""
     from amiforge.sandbox.faults import CallFault
 
-    order(CallFault(operation=operation, error=code, message=message, skip=skip, times=times))
+    order(CallFault(operation=operation, region=region, error=code, message=message, skip=skip, times=times))
 
 
 @add.command(short_help="Refuse every n-th call as too many.")
 def throttle(
     every: Annotated[int, typer.Argument(metavar="N", min=1, help="Every n-th.", show_default=False)],
     operation: Annotated[str, typer.Option("--operation", metavar="OPERATION", help="Only of this operation.")] = "*",
+    region: Region = "*",
     times: Times = None,
 ) -> None:
     """Refuse every n-th call with RequestLimitExceeded."""
@@ -91,6 +94,7 @@ def throttle(
     order(
         CallFault(
             operation=operation,
+            region=region,
             error="RequestLimitExceeded",
             message="Request limit exceeded.",
             every=every,
@@ -145,6 +149,18 @@ def late_image(seconds: Seconds, times: Times = None) -> None:
     _late("image", seconds, times)
 
 
+@add.command("late-copy", short_help="Let copies of images stay pending.")
+def late_copy(seconds: Seconds, region: Region = "*", times: Times = None) -> None:
+    """Let copies of images stay `pending` for longer; `clear` makes them available."""
+    _late("copy", seconds, times, region)
+
+
+@add.command("late-pointer", short_help="Let SSM check image ids for longer.")
+def late_pointer(seconds: Seconds, region: Region = "*", times: Times = None) -> None:
+    """Let SSM parameters that name images keep their old value for longer, after PutParameter was answered."""
+    _late("parameter", seconds, times, region)
+
+
 @add.command("late-instance", short_help="Let instances stay pending.")
 def late_instance(seconds: Seconds, times: Times = None) -> None:
     """Let instances stay `pending` for longer, while they boot."""
@@ -174,6 +190,20 @@ def failed_image(
     from amiforge.sandbox.faults import FailedImage
 
     order(FailedImage(reason=reason, times=times))
+
+
+@add.command("failed-copy", short_help="Let a copy of an image fail.")
+def failed_copy(
+    region: Region = "*",
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Its state reason.")] = (
+        "Copy image failed with an internal error."
+    ),
+    times: Once = 1,
+) -> None:
+    """Let the next copy of an image end as `failed`."""
+    from amiforge.sandbox.faults import FailedCopy
+
+    order(FailedCopy(reason=reason, region=region, times=times))
 
 
 @add.command("failed-launch", short_help="End an instance at its launch.")
@@ -207,10 +237,10 @@ def lag(
     order(Lag(resource=resource, looks=looks, seconds=seconds, times=times))
 
 
-def _late(what: Literal["image", "pending", "stopping", "shutting-down"], seconds: float, times: int | None) -> None:
+def _late(what: LateState, seconds: float, times: int | None, region: str = "*") -> None:
     from amiforge.sandbox.faults import Late
 
-    order(Late(what=what, seconds=seconds, times=times))
+    order(Late(what=what, seconds=seconds, region=region, times=times))
 
 
 def order(fault: Fault) -> None:

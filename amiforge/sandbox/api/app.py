@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from moto.ec2.models import ec2_backends
+from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.ssm.models import ssm_backends
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
@@ -123,7 +124,8 @@ class App:
         fault = parse(text)
         with self.account.lock:
             running = {key: life for key, life in self.account.lives.items() if life.instance.state == "running"}
-        check(fault, _SERVICES, running)
+        regions = [region.name for region in RegionsAndZonesBackend.regions]
+        check(fault, _SERVICES, regions, running)
         course = self.account.faults.order(fault)
         if isinstance(fault, Harm) and fault.instance:
             running[fault.instance].befall(fault, course)

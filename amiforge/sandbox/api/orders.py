@@ -9,19 +9,21 @@ from functools import cache
 from botocore.loaders import Loader
 
 from amiforge.errors import ConfigError
-from amiforge.sandbox.faults import CallFault, Fault, Harm
+from amiforge.sandbox.api.faults import matches
+from amiforge.sandbox.faults import CallFault, FailedCopy, Fault, Harm, Late
 
 
-def check(fault: Fault, services: Collection[str], running: Collection[str]) -> None:
+def check(fault: Fault, services: Collection[str], regions: Collection[str], running: Collection[str]) -> None:
     """Refuse a fault that could never hit.
 
     Args:
         fault: what is ordered.
         services: the AWS services that are here, by the names that requests are signed with.
+        regions: names of the regions that are here.
         running: ids of the instances that run.
 
     Raises:
-        ConfigError: it names an operation or instance that is not there.
+        ConfigError: it names an operation, region or instance that is not there.
     """
     if isinstance(fault, CallFault) and fault.operation != "*":
         known = _operations(tuple(services))
@@ -32,6 +34,12 @@ def check(fault: Fault, services: Collection[str], running: Collection[str]) -> 
             raise ConfigError(
                 f"OPERATION: there is none called {fault.operation!r}", fix=f"give {near}, or '*' for all"
             )
+    region = fault.region if isinstance(fault, CallFault | Late | FailedCopy) else "*"
+    if not any(matches(region, name) for name in regions):
+        raise ConfigError(
+            f"--region: there is none called {region!r}",
+            fix=f"give {', '.join(get_close_matches(region, regions)) or 'a name such as us-west-2, or a pattern'}",
+        )
     if isinstance(fault, Harm) and fault.instance and fault.instance not in running:
         raise ConfigError(
             f"--instance: {fault.instance} does not run in the sandbox",

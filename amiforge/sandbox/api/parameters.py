@@ -105,7 +105,7 @@ class SandboxParameters(SimpleSystemManagerBackend):
             self._tags(version.name).clear()
 
     def _tags(self, name: str) -> dict[str, str]:
-        return self._resource_tags["Parameter"][self._parameters.normalize_name(name)]
+        return self._resource_tags["Parameter"][name]
 
     def _drop_if_empty(self, name: str) -> None:
         if not self._parameters[name]:

@@ -13,6 +13,7 @@ from amiforge.sandbox.api.calls import Calls
 from amiforge.sandbox.api.image_calls import ImageCalls
 from amiforge.sandbox.api.image_settings_calls import ImageSettingsCalls
 from amiforge.sandbox.api.instance_calls import InstanceCalls
+from amiforge.sandbox.api.reference_calls import ReferenceCalls
 from amiforge.sandbox.api.reserved_calls import ReservedCalls
 
 
@@ -82,7 +83,14 @@ _CHECKED = (
 
 
 class SandboxCalls(
-    InstanceCalls, ImageCalls, ImageSettingsCalls, KeyPairCalls, SecurityGroupCalls, ReservedCalls, AccountCalls
+    InstanceCalls,
+    ImageCalls,
+    ImageSettingsCalls,
+    ReferenceCalls,
+    KeyPairCalls,
+    SecurityGroupCalls,
+    ReservedCalls,
+    AccountCalls,
 ):
     """The EC2 service of the sandbox."""
 
