@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from amiforge.bake.loop import bake
 from amiforge.bake.resume import find_run, resume
+from amiforge.bake.reuse import Existing, find_baked
 
-__all__ = ["bake", "find_run", "resume"]
+__all__ = ["Existing", "bake", "find_baked", "find_run", "resume"]
