@@ -57,6 +57,10 @@ class Cloud:
             config=Config(retries={"total_max_attempts": 1, "mode": "standard"}),
         )
 
+    def elsewhere(self, region: str) -> Cloud:
+        """Give the same in another region."""
+        return replace(self, endpoint=replace(self.endpoint, region=region))
+
     def source(self) -> str:
         """Give the plain source image's id."""
         return str(self.client("ssm").get_parameter(Name=PLAIN)["Parameter"]["Value"])

@@ -32,6 +32,28 @@ def test_what_is_written_on_an_instance_is_on_instances_of_its_image_and_nowhere
     ]
 
 
+def test_a_copy_boots_in_another_region_what_its_original_held_and_goes_on_without_it(cloud: Cloud) -> None:
+    builder = cloud.running(cloud.source())
+    cloud.ssh(builder, "sudo touch /etc/baked")
+    cloud.client().stop_instances(InstanceIds=[builder])
+    cloud.reach(builder, "stopped")
+    image_id = cloud.image(builder, "original")
+    west = cloud.elsewhere("us-west-2")
+    ec2 = west.client()
+    ec2.import_key_pair(KeyName=cloud.key_name, PublicKeyMaterial=cloud.key.with_suffix(".pub").read_bytes())
+    copy_id = ec2.copy_image(SourceImageId=image_id, SourceRegion="us-east-1", Name="copy")["ImageId"]
+    until(lambda: west.image_state(copy_id) == "available")
+    cloud.client().deregister_image(ImageId=image_id, DeleteAssociatedSnapshots=True)
+    instance_id = west.running(copy_id)
+    try:
+        assert west.ssh(instance_id, "ls /etc/baked") == "/etc/baked"
+        assert west.instance(instance_id)["Placement"]["AvailabilityZone"].startswith("us-west-2")
+    finally:
+        ec2.terminate_instances(InstanceIds=[instance_id])
+        ec2.deregister_image(ImageId=copy_id, DeleteAssociatedSnapshots=True)
+        ec2.delete_key_pair(KeyName=cloud.key_name)
+
+
 def test_a_running_instance_comes_back_after_its_image_is_made(cloud: Cloud) -> None:
     instance_id = cloud.running(cloud.source())
     before = cloud.ssh(instance_id, BOOT_ID)
