@@ -48,7 +48,7 @@ class Plan:
         sequel: whether it is resumed, or what it left is collected.
         again: when the processes of the sequel die, one after the other, before one is left alone.
         faults: what goes wrong in EC2 besides.
-        bad: a check finds something wrong with the image, so that the bake fails and cleans up.
+        bad: a check finds something wrong with the image, so that the bake fails and keeps it as failed.
         builder_gone: between death and sequel the builder has powered itself off.
     """
 
@@ -108,7 +108,7 @@ class Attempt:
     def _expect_end(self, end: End) -> None:
         """The moment never came: the bake must have ended as if nobody had been after it."""
         if self.plan.bad:
-            self._expect("a bake that failed", [])
+            self._expect_one_image("failed")
         else:
             self._expect_error(end)
             self._expect_one_image()
@@ -117,8 +117,10 @@ class Attempt:
         for moment in self.plan.again:
             self._child(self._resume, moment)
         end = self._child(self._resume, Moment())
-        if not self._histories() or self.plan.bad:
+        if not self._histories():
             self._expect("a run that came to nothing", [])
+        elif self.plan.bad:
+            self._expect_one_image("failed")
         else:
             self._expect_error(end)
             self._expect_one_image()
@@ -140,10 +142,10 @@ class Attempt:
         if end.error or end.killed:
             self.outcome.wrong.append(end.error or "killed")
 
-    def _expect_one_image(self) -> None:
+    def _expect_one_image(self, state: str = "verified") -> None:
         found = self.world.inventory()
-        if not (len(found) == 1 and found[0].startswith("image ") and found[0].endswith(" verified")):
-            self.outcome.wrong.append(f"instead of one verified image there is: {found}")
+        if not (len(found) == 1 and found[0].startswith("image ") and found[0].endswith(f" {state}")):
+            self.outcome.wrong.append(f"instead of one {state} image there is: {found}")
         keys = [str(path) for path in self.runs.glob("*/*.key")]
         if keys:
             self.outcome.wrong.append(f"private keys lie about: {keys}")

@@ -57,7 +57,16 @@ class PretendMachine:
         self.kill()
 
     def reboot(self) -> None:
-        """Be back at once."""
+        """Be back at once, by another boot."""
+        with (self.folder / "boots").open("a") as boots:
+            boots.write("b")
+
+    @property
+    def boot(self) -> str:
+        """What tells its boots from one another."""
+        with suppress(FileNotFoundError):
+            return (self.folder / "boots").read_text()
+        return "first"
 
     def kill(self) -> None:
         """Be off. What was wiped by then stays so."""
@@ -153,14 +162,23 @@ class PretendHost:
     def hold(self, script: str) -> Iterator[bytes]:
         yield b""
 
-    def _answer(self, script: str) -> Output:
+    def _answer(self, script: str) -> Output:  # noqa: PLR0911 - a script, an answer
         name = self._machine.identity
         if "cloud-init status --wait" in script:
             machine_id = hashlib.sha256(name.encode()).hexdigest()[:32]
-            said = ("cloud-init\t0", "system\trunning", "boot\tb", f"machine\t{machine_id}", f"host-key\tAAA{name}")
-            return Output(0, "\n".join((*said, "end\t\n")).encode())
+            identity = (f"boot\t{self._machine.boot}", f"machine\t{machine_id}", f"host-key\tAAA{name}")
+            return Output(0, "\n".join(("cloud-init\t0", "system\trunning", *identity, "end\t\n")).encode())
+        if "systemctl reboot" in script:
+            self._machine.reboot()
+        if script.endswith("uname -r\n"):
+            return Output(0, f"{self._machine.boot}\n6.12.1\n".encode())
+        if "say running" in script:
+            return Output(0, f"hostname\t{name}\t\nunit\tsshd.service\tenabled\nend\t\t\n".encode())
+        if "grep -laF -e" in script or ("open_areas" in script and "amiforge-seal." not in script):
+            return Output(0, b"end\t\n")
         if "dpkg-query -W" in script:
-            return Output(0, b"kernel\tkernel\t6.12.1\nos\tos\tAmazon Linux 2023\npackage\tjq\t1.7-1\n")
+            rows = b"kernel\t6.12.1\nos\tamzn\t2023\tAmazon Linux 2023\ndeb\tjq\t1.7-1\tamd64\tjq\nend\t\n"
+            return Output(0, rows)
         if "amiforge-seal." in script:
             (self._machine.folder / "wiping").touch(exist_ok=True)
             return Output(0)

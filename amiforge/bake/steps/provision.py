@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amiforge.bake.clean import seal
-from amiforge.bake.inventory import inventory
+from amiforge.bake.gate.portrait import portrait
 from amiforge.bake.quiesce import quiesce
 from amiforge.bake.readiness import refuse_unfit
 from amiforge.bake.run import Run
@@ -36,7 +36,7 @@ class Provision(Step):
 
 
 class Validate(Step):
-    """Make sure that the builder is fit to become an image, and write down what is on it."""
+    """Make sure that the builder is fit to become an image."""
 
     title = "validate"
 
@@ -52,9 +52,8 @@ class Validate(Step):
 
         quiesce(run.host, run.settings.quiesce_deadline, tell)
         refuse_unfit(run.host, run.settings.reach_deadline, run.condition)
-        found = inventory(run.host, run.engine.query_timeout)
-        run.note(inventory=found)
-        return f"{len(found.packages)} packages, kernel {found.kernel}"
+        run.note(portrait=portrait(run.host, run.settings.reach_deadline))
+        return "at rest, and fit to become an image"
 
 
 class Clean(Step):

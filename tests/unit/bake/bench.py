@@ -73,12 +73,13 @@ class Bench:
         return Recipe(name="empty", description="nothing", source=al2023, builder=self.builder, tasks=())
 
     def bake(self, publish: PublishSettings | None = None, **settings: object) -> Manifest:
-        return bake(self.recipe, SETTINGS, publish=publish, **self._with(settings))
+        return bake(self.recipe, SETTINGS, publish=publish, **self.given(**settings))
 
     def resume(self, publish: PublishSettings | None = None, **settings: object) -> Manifest:
-        return resume(find_run(self.folder), self.recipe, SETTINGS, publish=publish, **self._with(settings))
+        return resume(find_run(self.folder), self.recipe, SETTINGS, publish=publish, **self.given(**settings))
 
-    def _with(self, settings: dict[str, object]) -> Any:
+    def given(self, **settings: object) -> Any:
+        """Give what a bake is given besides recipe and place."""
         return {
             "settings": BakeSettings.model_validate({"runs": str(self.folder), **settings}),
             "listener": self.events.append,
