@@ -134,7 +134,7 @@ def everything_of(recipe: Recipe, endpoint: Endpoint, folder: Path) -> tuple[byt
             raised = f"{error.block()} {error!r} {error.__notes__} {''.join(traceback.format_exception(error))}"
     shown = "\n".join([*(text.getvalue() for text in audience.texts), raised]).encode()
     files = [path for path in folder.rglob("*") if path.is_file()]
-    assert {"journal.jsonl", "events.jsonl"} <= {path.name for path in files}
+    assert {"journal.jsonl", "events.jsonl", "report.html"} <= {path.name for path in files}
     return b"\n".join([shown, *(path.read_bytes() for path in files)]), image or raised
 
 

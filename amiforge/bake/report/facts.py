@@ -40,13 +40,17 @@ def _facts(record: Record) -> Iterator[Fact]:
     yield Fact("Fingerprint", _first(manifest, known, name="fingerprint")[:16], code=True)
     builder = _mapping(known.get("builder"))
     yield Fact("Builder", str(builder.get("instance_type", "")), str(builder.get("zone", "")))
-    yield Fact("Began", _moment(history.started), f"ended {_moment(history.last)}")
+    yield Fact(
+        "Began", _moment(history.started), f"ended {_moment(history.last).removeprefix(_moment(history.started)[:11])}"
+    )
     yield Fact("Run", history.run, f"amiforge {record.processes[-1].version}", code=True)
 
 
 def _state(record: Record) -> str:
+    if refused := _mapping(record.known.get("refused")):
+        return f"failed, kept until {refused.get('kept_until', '')}"
     if record.outcome == "failed":
-        return "kept for a look, then removed" if record.known.get("keep_image") else "removed again"
+        return "removed again"
     return _STATES.get(str(record.known.get("verification", "")), "candidate")
 
 

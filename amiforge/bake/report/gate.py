@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from amiforge.engine.events import CheckFinished, Event, RebootFinished, StepStarted
 
+#: How the titles of the second pass begin.
+_AGAIN = "after a reboot: "
 _RANK = {"failed": 0, "skipped": 1, "passed": 2}
 
 
@@ -29,34 +31,42 @@ class Statement:
         return next((check.detail for check in self.found.values() if check.outcome == self.worst), "")
 
 
-@dataclass(slots=True)
 class Gate:
-    """All passes by their names, and all statements, failed ones first."""
+    """All passes by their names, in order, and all statements. `hear` is a listener."""
 
-    passes: list[str] = field(default_factory=list)
-    statements: dict[tuple[str, str], Statement] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.passes: list[str] = []
+        self.statements: dict[tuple[str, str], Statement] = {}
+        self._step = ""
+        self._again = False
 
     @classmethod
     def of(cls, heard: Iterable[Event]) -> Gate:
         """Give what events tell of the checks."""
-        gate, place, fresh = cls(), "", True
+        gate = cls()
         for event in heard:
-            if isinstance(event, StepStarted):
-                place, fresh = event.step, True
-            elif isinstance(event, RebootFinished):
-                place, fresh = f"{place.removesuffix(', after a reboot')}, after a reboot", True
-            elif isinstance(event, CheckFinished):
-                if fresh:
-                    gate.passes.append(place)
-                fresh = False
-                gate.hear(event)
+            gate.hear(event)
         return gate
 
-    def hear(self, check: CheckFinished) -> None:
-        """Take in what the pass that goes on found."""
-        key = check.task, check.title
-        statement = self.statements.setdefault(key, Statement(*key))
-        statement.found[len(self.passes) - 1] = check
+    def hear(self, event: Event) -> None:
+        """Take in an event."""
+        match event:
+            case StepStarted(step=step):
+                self._step, self._again = step, False
+            case RebootFinished():
+                self._again = True
+            case CheckFinished():
+                self._take(event)
+            case _:
+                pass
+
+    def _take(self, check: CheckFinished) -> None:
+        title = check.title.removeprefix(_AGAIN)
+        name = f"{self._step}, after a reboot" if self._again or title != check.title else self._step
+        if name not in self.passes:
+            self.passes.append(name)
+        statement = self.statements.setdefault((check.task, title), Statement(check.task, title))
+        statement.found[self.passes.index(name)] = check
 
     def of_outcome(self, outcome: str) -> list[Statement]:
         """Give the statements of which this is the worst outcome."""

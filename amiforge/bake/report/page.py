@@ -9,10 +9,11 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from amiforge.bake import prices
 from amiforge.bake.cost import Cost, cost
@@ -59,15 +60,20 @@ def write_report(folder: Path, known: Mapping[str, float] | None = None, to: Pat
 
 def page(record: Record, known: Mapping[str, float], written: float) -> str:
     """Give the report of a run as HTML, made at this time in seconds since the epoch."""
+    style, script = ((_HERE / name).read_text() for name in ("page.css", "page.js"))
+    text = _template().render(
+        _context(record, known), style=style, script=script, policy=policy(style, script), written=written
+    )
+    return _INVISIBLE.sub("\ufffd", text)
+
+
+@cache
+def _template() -> Template:
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"clock": clock, "moment": _moment, "dollars": dollars, "shown": _shown}
-    style, script = ((_HERE / name).read_text() for name in ("page.css", "page.js"))
-    text = environment.get_template("page.html").render(
-        _context(record, known), style=style, script=script, policy=policy(style, script), written=written
-    )
-    return _INVISIBLE.sub("\ufffd", text)
+    return environment.get_template("page.html")
 
 
 def policy(style: str, script: str) -> str:
@@ -86,6 +92,7 @@ def dollars(amount: float) -> str:
 
 def _context(record: Record, known: Mapping[str, float]) -> dict[str, Any]:
     parts = timeline(record)
+    scale = Scale(parts)
     work = Work.of(record.events)
     spent = cost(record.lines, known)
     errors = failures(record)
@@ -98,7 +105,10 @@ def _context(record: Record, known: Mapping[str, float]) -> dict[str, Any]:
         "output": work.last_output,
         "facts": list(facts(record)),
         "parts": parts,
-        "scale": Scale(parts),
+        "scale": scale,
+        "kinds": {
+            bar.kind for number, part in enumerate(parts) for row in part.rows for bar in scale.bars(number, row)
+        },
         "totals": totals(parts),
         "waits": longest_waits(parts),
         "gate": Gate.of(record.events),

@@ -10,24 +10,22 @@ from amiforge.bake.report.record import Record
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """The image in one region, and what was done there."""
+class Place:
+    """The image in one region: whom it is shared with, and which parameter names it; empty for nobody and none."""
 
     region: str
     image: str
-    said: Sequence[str]
+    shared_with: Sequence[str]
+    pointer: str
 
 
-def publication(record: Record) -> tuple[Published, ...]:
+def publication(record: Record) -> tuple[Place, ...]:
     """Give the image region by region; nothing for a run that published nothing."""
-    found = record.known.get("published") or record.manifest.get("publication")
-    rows = found if isinstance(found, list) else []
-    told: dict[tuple[str, str], list[str]] = {}
-    for row in rows:
-        if isinstance(row, dict):
-            told.setdefault((_text(row, "region"), _text(row, "image")), []).append(_text(row, "said"))
-    return tuple(Published(region, image, said) for (region, image), said in told.items())
+    found = record.known.get("publication") or record.manifest.get("publication")
+    return tuple(_place(each) for each in found if isinstance(each, dict)) if isinstance(found, list) else ()
 
 
-def _text(row: dict[str, Any], name: str) -> str:
-    return str(row.get(name, ""))
+def _place(told: dict[str, Any]) -> Place:
+    shared = told.get("shared_with")
+    names = [str(each) for each in shared] if isinstance(shared, list) else []
+    return Place(str(told.get("region", "")), str(told.get("image", "")), names, str(told.get("pointer", "")))

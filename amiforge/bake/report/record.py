@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -16,9 +17,6 @@ from pydantic import TypeAdapter, ValidationError
 from amiforge.bake.history import History
 from amiforge.bake.journal import NAME, read
 from amiforge.engine.events import Event
-
-#: Every kind of event by its name in the log.
-_KINDS: Mapping[str, type[Event]] = MappingProxyType({kind.__name__: kind for kind in Event.__subclasses__()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +88,15 @@ class Record:
         )
 
 
+@cache
+def _adapters() -> Mapping[str, TypeAdapter[Event]]:
+    """Give what reads each kind of event, by its name in the log."""
+    return MappingProxyType({kind.__name__: TypeAdapter(kind) for kind in Event.__subclasses__()})
+
+
 def _events(folder: Path) -> Iterator[Event]:
     path = folder / "events.jsonl"
-    adapters = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}
+    adapters = _adapters()
     for line in path.read_text(errors="replace").split("\n") if path.exists() else ():
         with suppress(ValueError, TypeError, AttributeError, RecursionError, ValidationError):
             told = json.loads(line)

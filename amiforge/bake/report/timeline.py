@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import singledispatchmethod
+from types import MappingProxyType
 from typing import Literal
 
 from amiforge.bake.report.record import Process, Record
@@ -12,8 +13,11 @@ from amiforge.engine import events
 from amiforge.engine.events import Event
 
 Kind = Literal["work", "wait", "reboot", "download", "failed"]
+End = Literal["done", "failed", "parked"]
 #: How a step says that an earlier process took it.
 _FOUND = "found"
+#: What becomes of a row that has no end, by the outcome of its process; of all other outcomes it failed.
+_LEFT: Mapping[str, End] = MappingProxyType({"baked": "done", "verified": "done", "parked": "parked", "": "parked"})
 #: How many of the longest waits are named.
 _LONGEST = 5
 
@@ -41,7 +45,7 @@ class Row:
     level: int
     spans: list[Span] = field(default_factory=list)
     detail: str = ""
-    state: Literal["running", "done", "failed"] = "running"
+    state: Literal["running"] | End = "running"
 
     @property
     def seconds(self) -> float:
@@ -89,7 +93,7 @@ def _part(process: Process, heard: Sequence[Event]) -> Part:
     chart = Chart()
     for event in heard:
         chart.see(event)
-    chart.close(process.ended, failed=process.outcome not in {"baked", "verified"})
+    chart.close(process.ended, process.outcome)
     return Part(process, tuple(chart.rows), chart.found)
 
 
@@ -188,14 +192,15 @@ class Chart:
         if row:
             _finish(row, event.at)
 
-    def close(self, at: float, *, failed: bool) -> None:
-        """Bring what still runs to its end. What the last of it stood at is what failed, if anything did."""
+    def close(self, at: float, outcome: str) -> None:
+        """Bring what still runs to its end: it is what the process failed at, or was parked at."""
+        state: End = _LEFT.get(outcome, "failed")
         self._end_waits(at)
         for row in self.rows:
             if row.state == "running" and row.spans[-1].kind != "download":
                 until = at if row is self._step else max(row.spans[-1].end, self._left_at(row, at))
                 _finish(row, until)
-                row.state = "failed" if failed else "done"
+                row.state = state
             elif row.state == "running":
                 _finish(row, at)
 

@@ -78,8 +78,10 @@ def verdict(record: Record) -> Verdict:
     word, tone = _WORDS.get(record.outcome, (record.outcome.capitalize(), "odd"))
     if record.outcome == "baked":
         word, tone = _VERIFIED.get(str(record.known.get("verification", "")), (word, tone))
-        if record.known.get("published"):
+        if record.known.get("publication"):
             word = "Published"
+    if record.known.get("refused"):
+        word = "Failed at the gate"
     return Verdict(word, tone, _sentence(record), tuple(_commands(record)))
 
 
@@ -107,6 +109,8 @@ def _sentence(record: Record) -> str:
 
 def _commands(record: Record) -> Iterator[tuple[str, str]]:
     run, last = record.history.run, record.lines[-1]
+    if record.known.get("refused") and record.history.image:
+        yield "look at it", f"amiforge debug {record.history.image}"
     if record.outcome == "kept" and last.get("log_in"):
         yield "log in", str(last["log_in"])
     if record.outcome in _GOES_ON and "verifies" not in record.history.asked:

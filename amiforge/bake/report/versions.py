@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,44 +14,68 @@ _NO_COMPONENT = frozenset({"source", "builder"})
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A task of the recipe: what of its options is a version, and the others."""
+    """A piece of software that a task puts on the image; `source` is where it comes from, as far as that is known."""
 
-    name: str
-    versions: Mapping[str, Any]
-    options: Mapping[str, Any]
+    task: str
+    title: str
+    version: str
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """Everything with a version; `packages` are those of the system's and other package managers."""
+    """Everything with a version, and the options of every task. Of several versions of one package all are named."""
 
     components: tuple[Component, ...]
+    options: Mapping[str, Mapping[str, Any]]
     system: Mapping[str, str]
     modules: Mapping[str, str]
     packages: Mapping[str, str]
 
     @classmethod
     def of(cls, record: Record) -> Self:
-        """Give what a run tells of them."""
-        found = record.manifest.get("versions") or record.known.get("inventory")
+        """Give what a run tells of them: its manifest, or what of it is known so far."""
+        found = record.manifest.get("inventory") or record.known.get("inventory") or record.manifest.get("versions")
         inventory = found if isinstance(found, dict) else {}
-        system = {name: str(inventory[name]) for name in ("os", "kernel") if inventory.get(name)}
-        options = {name: each for name, each in record.history.options.items() if name not in _NO_COMPONENT}
-        packages = _plain(inventory.get("packages")) | {
-            f"{name} ({kind})": version
-            for kind in ("pip", "python")
-            for name, version in _plain(inventory.get(kind)).items()
+        options = {
+            name: told
+            for name, told in record.history.options.items()
+            if name not in _NO_COMPONENT and isinstance(told, dict)
         }
         return cls(
-            tuple(map(_component, options, options.values())), system, _plain(inventory.get("modules")), packages
+            components=tuple(_components(record.manifest.get("components"))) or tuple(_chosen(options)),
+            options=options,
+            system={name: str(inventory[name]) for name in ("os", "kernel") if inventory.get(name)},
+            modules=_by_name(inventory.get("modules")),
+            packages=_by_name(inventory.get("packages")),
         )
 
 
-def _component(name: str, options: Any) -> Component:
-    told = options if isinstance(options, dict) else {}
-    versions = {key: value for key, value in told.items() if "version" in key and value}
-    return Component(name, versions, {key: value for key, value in told.items() if key not in versions})
+def _components(told: Any) -> Iterator[Component]:
+    for each in told if isinstance(told, list) else ():
+        if isinstance(each, dict):
+            yield Component(*(str(each.get(name, "")) for name in ("task", "title", "version", "source")))
 
 
-def _plain(found: Any) -> dict[str, str]:
-    return {str(name): str(version) for name, version in found.items()} if isinstance(found, dict) else {}
+def _chosen(options: Mapping[str, Mapping[str, Any]]) -> Iterator[Component]:
+    """Give what the options say of versions, for a run that came to no manifest."""
+    for task, told in options.items():
+        for name, value in told.items():
+            if "version" in name and value:
+                yield Component(task, task if name == "version" else f"{task} {name}", str(value))
+
+
+def _by_name(found: Any) -> dict[str, str]:
+    """Give versions by name, sorted, from a list of things with name and version, or from such a table."""
+    things = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+    pairs = [(_name(each), str(each.get("version", "") or each.get("dkms", ""))) for each in things]
+    pairs += [(str(name), str(version)) for name, version in found.items()] if isinstance(found, dict) else []
+    versions: dict[str, list[str]] = {}
+    for name, version in sorted(pairs, key=lambda pair: (pair[0].lower(), pair)):
+        versions.setdefault(name, []).append(version)
+    return {name: ", ".join(dict.fromkeys(filter(None, each))) for name, each in versions.items()}
+
+
+def _name(thing: Mapping[str, Any]) -> str:
+    name = str(thing.get("name", ""))
+    return f"{name} (pip)" if thing.get("kind") == "pip" else name
