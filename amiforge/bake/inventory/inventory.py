@@ -78,7 +78,8 @@ class Inventory(BaseModel):
 
     Attributes:
         os: what the system calls itself; `os_id` and `os_version` are for programs.
-        kernel: release of the running kernel; `default_kernel` is what the next boot takes, empty where that is none.
+        kernel: release of the running kernel; `default_kernel` is what the next boot takes, empty where that is none;
+            `kernel_sha256` is of that one's file in /boot.
         modules: those that did not come with the kernel.
         units: systemd's units that are enabled, disabled or masked, with that state.
         release: what /etc/amiforge-release said; empty where the source image is not of amiforge's making.
@@ -91,6 +92,7 @@ class Inventory(BaseModel):
     os_version: str = ""
     kernel: str = ""
     default_kernel: str = ""
+    kernel_sha256: str = ""
     packages: tuple[Package, ...] = ()
     modules: tuple[Module, ...] = ()
     repositories: tuple[Repository, ...] = ()

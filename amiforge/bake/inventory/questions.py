@@ -12,6 +12,8 @@ printf 'kernel\t%s\n' "$(uname -r)"
 (. /etc/os-release && printf 'os\t%s\t%s\t%s\n' "$ID" "$VERSION_ID" "$PRETTY_NAME")
 {DEFAULT_KERNEL}
 printf 'default\t%s\n' "$default"
+image=/boot/vmlinuz-$default
+[ ! -f "$image" ] || printf 'image\t%s\n' "$(sha256sum <"$image" | cut -d' ' -f1)"
 [ ! -f {RELEASE} ] || sed 's/^/release\t/' {RELEASE}
 systemctl list-unit-files --no-legend --no-pager 2>/dev/null |
   awk '$2 ~ /^(enabled|disabled|masked)$/ {{ print "unit\t" $1 "\t" $2 }}'

@@ -29,7 +29,7 @@ _DKMS = re.compile(r"(?P<name>[^/,]+)(?:/|, )(?P<version>[^,: ]+)(?:, (?P<kernel
 
 #: How many columns the rows of a kind have; what is no such row, as of a file with a line break in its name, is none.
 _COLUMNS = MappingProxyType(
-    dict.fromkeys(("kernel", "default", "release", "dkms", "end"), 1)
+    dict.fromkeys(("kernel", "default", "image", "release", "dkms", "end"), 1)
     | dict.fromkeys(("unit", "licence", "installer", "source", "key", "file", "text"), 2)
     | dict.fromkeys(("os", "module"), 3)
     | dict.fromkeys(("deb", "pip"), 4)
@@ -69,6 +69,7 @@ def read(answer: str) -> Inventory:
         os_version=os_version,
         kernel=_only(rows, "kernel"),
         default_kernel=_only(rows, "default"),
+        kernel_sha256=_only(rows, "image"),
         packages=tuple(sorted((*_rpms(rows), *_debs(rows), *_pips(rows)), key=_order)),
         modules=tuple(sorted({*_modules(rows), *_trees(rows)}, key=lambda each: tuple(each.model_dump().items()))),
         repositories=repositories(_texts(rows, "source"), dict(_keys(rows))),
