@@ -49,6 +49,11 @@ class SourceImage(BaseModel):
     slurm: str = Field("", description="folder of the Slurm that the image brings along; empty for none")
 
 
+def user_of(os: str) -> str:
+    """Give the login user of an operating system's own images; EC2's usual one for others."""
+    return _USERS.get(os, "ec2-user")
+
+
 def _image(os: str, architecture: Arch, *, name: str, owner: str = "amazon", parameter: str = "") -> SourceImage:
     return SourceImage(parameter=parameter, name=name, owner=owner, architecture=architecture, os=os, user=_USERS[os])
 

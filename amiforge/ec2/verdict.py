@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from amiforge.ec2.image import Image
+from amiforge.ec2.refusal import code
 from amiforge.ec2.session import Clients
-from amiforge.ec2.tags import EXPIRES, REASON, STATE
+from amiforge.ec2.tags import EXPIRES, OS, REASON, RECIPE, RUN, STATE
+from amiforge.errors import AwsRefused, SourceImageNotFound
 
 # Characters that every service takes, and the length. Source: "Tag your Amazon EC2 resources", EC2 user guide.
 _ODD = re.compile(r"[^\w +\-=.:/@]+")
@@ -32,3 +35,58 @@ def _short(reason: str) -> str:
     """Give a reason as a tag's value may be."""
     text = " ".join(_ODD.sub(" ", reason).split())
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an image and its tags say of it; texts are empty where they say nothing.
+
+    Attributes:
+        image: the image; its id.
+        run: the run that made it; empty for an image that is not ours.
+        recipe: name of the recipe; `os` is its operating system.
+        arch: what it runs on.
+        state: `failed`, `unverified` and so on.
+        reason: why.
+        expires: until when it is kept, ISO in UTC.
+        snapshots: its snapshots.
+    """
+
+    image: str
+    run: str
+    recipe: str
+    os: str
+    arch: str
+    state: str
+    reason: str
+    expires: str
+    snapshots: tuple[str, ...]
+
+
+def read_verdict(clients: Clients, ami: str) -> Verdict:
+    """Read what is said on an image.
+
+    Raises:
+        SourceImageNotFound: there is none of that id in the region.
+    """
+    try:
+        found = clients.ec2.describe_images(ImageIds=[ami], IncludeDeprecated=True)["Images"]
+    except AwsRefused as error:
+        if not code(error).startswith("InvalidAMIID"):
+            raise
+        found = []
+    if not found:
+        raise SourceImageNotFound(f"there is no image {ami} in {clients.region}", fix="check the id and --region")
+    said = {tag["Key"]: tag["Value"] for tag in found[0].get("Tags", ())}
+    mappings = (mapping.get("Ebs", {}) for mapping in found[0].get("BlockDeviceMappings", ()))
+    return Verdict(
+        image=ami,
+        run=said.get(RUN, ""),
+        recipe=said.get(RECIPE, ""),
+        os=said.get(OS, ""),
+        arch=found[0]["Architecture"],
+        state=said.get(STATE, ""),
+        reason=said.get(REASON, ""),
+        expires=said.get(EXPIRES, ""),
+        snapshots=tuple(each["SnapshotId"] for each in mappings if "SnapshotId" in each),
+    )

@@ -83,9 +83,9 @@ class Machines:
             return Output(0, f"{boot}\n6.12.1\n".encode())
         if "say running" in script:
             units = self.units if number == 1 else {**self.units, **self.fresh_units}
-            rows = ("hostname\tweb\t", "running\t6.12.1\t", "default\t6.12.1\t")
+            facts = ("hostname\tweb\t", "running\t6.12.1\t", "default\t6.12.1\t")
             listed = (f"unit\t{unit}\t{state}" for unit, state in units.items())
-            return Output(0, "\n".join((*rows, *listed, "end\t\t\n")).encode())
+            return Output(0, "\n".join((*facts, *listed, "end\t\t\n")).encode())
         if "open_areas" in script and "amiforge-seal." not in script:
             return Output(0, f"{self.left}end\t\n".encode())
         if "grep -laF -e" in script:

@@ -167,7 +167,7 @@ def test_a_lost_answer_of_a_verdict_changes_nothing(bench: Bench) -> None:
 
 def condition(**more: Any) -> Condition:
     plain = {"cloud_init": 0, "state": "running", "failed": frozenset(), "boot_id": "b", "machine_id": "m"}
-    return Condition(**{**plain, "host_keys": frozenset({"k"}), "authorized": (), **more})  # type: ignore[arg-type]
+    return Condition(**{**plain, "host_keys": frozenset({"k"}), "authorized": (), **more})
 
 
 def sight(address: str = "10.0.0.2", portrait: Portrait | None = None, **more: Any) -> Sight:
@@ -192,7 +192,7 @@ def test_a_good_machine_contradicts_nothing() -> None:
 
 
 def test_what_the_source_image_did_is_not_the_images_fault() -> None:
-    bad = {"cloud_init": 2, "failed": frozenset({"a.service"})}
+    bad: dict[str, Any] = {"cloud_init": 2, "failed": frozenset({"a.service"})}
     assert wrong(*boot(sight(**bad), origin(**bad))) == {}
     worse = sight(cloud_init=2, failed=frozenset({"a.service", "b.service"}), notes=("recoverable_errors: x",))
     assert wrong(*boot(worse, origin(failed=frozenset({"a.service"})))) == {
@@ -236,8 +236,13 @@ def test_a_hostname_that_ec2_gave_the_builder_goes_and_a_chosen_one_stays(
 def test_units_that_differ_are_named_and_those_of_the_instance_are_not() -> None:
     before = {"a.service": "disabled", "b.service": "enabled", "c.timer": "masked", "d.service": "enabled"}
     now = {
-        "a.service": "enabled", "b.service": "enabled", "c.timer": "disabled", "mnt.mount": "enabled",
-        "snap.x.service": "enabled", "new.service": "enabled", "idle.service": "disabled",
+        "a.service": "enabled",
+        "b.service": "enabled",
+        "c.timer": "disabled",
+        "mnt.mount": "enabled",
+        "snap.x.service": "enabled",
+        "new.service": "enabled",
+        "idle.service": "disabled",
     }
     assert [*differing_units(before, now)] == [
         "a.service was disabled, is enabled",
