@@ -17,18 +17,21 @@ import typer
 from amiforge.cli import sandbox
 from amiforge.cli.apply import apply
 from amiforge.cli.bake import bake
+from amiforge.cli.debug import debug
+from amiforge.cli.diff import diff
 from amiforge.cli.gc import gc
 from amiforge.cli.images import images
 from amiforge.cli.list import list_recipes
 from amiforge.cli.lock import lock
 from amiforge.cli.plan import plan
-from amiforge.cli.prune import prune
 from amiforge.cli.promote import promote
+from amiforge.cli.prune import prune
 from amiforge.cli.publish import publish
 from amiforge.cli.report import report
 from amiforge.cli.resume import resume
 from amiforge.cli.rollback import rollback
 from amiforge.cli.runs import runs
+from amiforge.cli.sbom import sbom
 from amiforge.cli.show import show
 from amiforge.cli.verify import verify
 from amiforge.errors import AmiforgeError
@@ -54,11 +57,14 @@ app.command("bake", short_help="Make images.")(bake)
 app.command("resume", short_help="Go on with a run.")(resume)
 app.command("report", short_help="Write the report of a run.")(report)
 app.command("runs", short_help="List runs and what came of them.")(runs)
+app.command("diff", short_help="Show what is different between two images.")(diff)
+app.command("sbom", short_help="Say what is on an image, for scanners.")(sbom)
 app.command("publish", short_help="Copy, share and name a verified image.")(publish)
 app.command("promote", short_help="Let a channel name a published image.")(promote)
 app.command("rollback", short_help="Let a channel name what it named before.")(rollback)
 app.command("images", short_help="List the images that bakes made.")(images)
 app.command("prune", short_help="Remove images that have had their time.")(prune)
+app.command("debug", short_help="Look at an image that failed.")(debug)
 app.command("gc", short_help="Remove what dead runs left in EC2.")(gc)
 app.command("verify", short_help="Prove that a machine or image is right.")(verify)
 app.command("lock", short_help="Record what downloads and keys are.")(lock)
