@@ -16,7 +16,7 @@ from amiforge.errors import AwsRefused
 if TYPE_CHECKING:
     from amiforge.ec2.catalogue import Ami, Entry
 
-_COLUMNS = ("name", "recipe", "os", "arch", "state", "age", "regions", "shared with", "launched")
+_COLUMNS = ("name", "recipe", "os", "state", "age", "regions", "shared with", "last launched")
 #: Of a list in a cell, so many are shown.
 _SHOWN = 3
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60))
@@ -82,8 +82,8 @@ def _print(entries: Sequence[Entry], *, long: bool, as_json: bool) -> None:
 
 
 def _row(entry: Entry, now: datetime) -> tuple[str, ...]:
-    plain = (entry.recipe, entry.os, entry.arch, condition(entry.amis[0], now))
-    launched = f"{age(entry.launched, now)} ago" if entry.launched else "never"
+    plain = (entry.recipe, f"{entry.os} {entry.arch}".strip(), condition(entry.amis[0], now))
+    launched = age(entry.launched, now) if entry.launched else "never"
     cells = (*plain, age(entry.created, now), few(entry.regions), few(entry.shared), launched)
     return entry.name, *(cell or "-" for cell in cells)
 
@@ -107,7 +107,7 @@ def few(names: Sequence[str]) -> str:
 def age(since: datetime, now: datetime) -> str:
     """Give how long ago something was, in its largest unit: `3 h`."""
     seconds = (now - since).total_seconds()
-    return next((f"{seconds // each:.0f} {unit}" for unit, each in _UNITS if seconds >= each), "now")
+    return next((f"{seconds // each:.0f} {unit}" for unit, each in _UNITS if seconds >= each), "0 min")
 
 
 def _described(entry: Entry, now: datetime) -> Iterator[str]:

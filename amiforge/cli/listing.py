@@ -13,6 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 _GAP = 2
+#: A column of this width, as one of ages, is not narrowed.
+_NARROW = 6
 
 
 def print_listing(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -25,8 +27,9 @@ def listing(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     console = Console(highlight=False)
     if not console.is_terminal:
         rows = [[cell.replace("\n", ", ") for cell in row] for row in rows]
-    widths = _widths([columns, *rows])
-    room = console.width if console.is_terminal else _total(widths)
+    everything = [columns, *rows]
+    room = console.width if console.is_terminal else _total(_widths(everything))
+    widths = _fitted(everything, room)
     if _total(widths) <= room:
         drawn: RenderableType = Group(_line(columns, widths), Rule(style=""), *(_line(row, widths) for row in rows))
     else:
@@ -38,7 +41,9 @@ def listing(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _stacked(columns: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> RenderableType:
-    widths = _fitted(_widths([columns[1:], *(row[1:] for row in rows)]), room - _GAP)
+    widths = _fitted([columns[1:], *(row[1:] for row in rows)], room - _GAP)
+    while _total(widths) > room - _GAP and max(widths) > 1:
+        widths[widths.index(max(widths))] -= 1
 
     def below(cells: Sequence[str]) -> RenderableType:
         return Padding(_line(cells, widths), (0, 0, 0, _GAP))
@@ -63,9 +68,14 @@ def _total(widths: Sequence[int]) -> int:
     return sum(widths) + _GAP * (len(widths) - 1)
 
 
-def _fitted(widths: list[int], room: int) -> list[int]:
-    """Take what is too much from the widest columns."""
-    while _total(widths) > room and max(widths) > 1:
-        widest = widths.index(max(widths))
+def _fitted(rows: Sequence[Sequence[str]], room: int) -> list[int]:
+    """Give the widths of columns, narrowed at the spaces in their cells, the widest first, as far as there is need."""
+    widths = _widths(rows)
+    least = [
+        width if width <= _NARROW else max(cell_len(word) for cell in column for word in (cell.split() or [""]))
+        for width, column in zip(widths, zip(*rows, strict=True), strict=True)
+    ]
+    while _total(widths) > room and widths != least:
+        widest = max(range(len(widths)), key=lambda column: (widths[column] > least[column], widths[column]))
         widths[widest] -= 1
     return widths

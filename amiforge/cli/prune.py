@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from amiforge.ec2.retention import Decision, Policy
     from amiforge.ec2.session import Clients
 
-_COLUMNS = ("name", "state", "age", "regions", "")
+_COLUMNS = ("name", "state", "age", "regions", "decision")
 
 Keep = Annotated[
     int | None,
@@ -95,6 +95,8 @@ def _carry_out(
     from amiforge.ec2.prune import prune as carry_out
 
     left: list[str] = []
+    if not as_json and any(decision.action != "keep" for decision in decisions):
+        typer.echo()
     for outcome in carry_out(there, decisions, policy, path):
         typer.echo(json.dumps(_outcome_as_data(outcome)) if as_json else _told(outcome))
         left += outcome.refused
@@ -114,7 +116,7 @@ def _print(decisions: Sequence[Decision], now: datetime, *, as_json: bool) -> No
 
 def _row(decision: Decision, now: datetime) -> tuple[str, ...]:
     entry = decision.entry
-    told = f"{decision.action}: " + "\n".join(decision.why)
+    told = f"{decision.action}: {', '.join(decision.why)}"
     return entry.name, condition(entry.amis[0], now), age(entry.created, now), few(entry.regions), told
 
 
@@ -134,7 +136,7 @@ def _outcome_as_data(outcome: Outcome) -> dict[str, Any]:
 def _told(outcome: Outcome) -> str:
     decision = outcome.decision
     if decision.action == "keep":
-        return f"kept      {decision.entry.name}: {'; '.join(decision.why)}"
+        return f"kept      {decision.entry.name}: {', '.join(decision.why)}"
     verb = "removed" if decision.action == "remove" else "disabled"
     places = ", ".join(sorted(ami.region for ami in outcome.done)) or "nowhere"
     return f"{verb:<9} {decision.entry.name} in {places}"

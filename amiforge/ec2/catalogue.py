@@ -271,18 +271,15 @@ def _with_uses(clients: Clients, amis: Sequence[Ami], path: str) -> list[Ami]:
         looks["pointers"] = partial(pointers, clients, path, ids)
     found = {name: _look(look) for name, look in looks.items()}
     doubts = tuple(f"{name} cannot be looked through, {said}" for name, (_, said) in found.items() if said)
-    pointing = set(found.get("pointers", ([], ""))[0])
-    using = [use for name, (uses, _) in found.items() if name != "pointers" for use in uses]
-    seen = [
-        replace(
-            ami,
-            pointers=tuple(sorted(name for image, name in pointing if image == ami.id)),
-            users=tuple(dict.fromkeys(name for image, name in using if image == ami.id)),
-            doubts=doubts,
-        )
-        for ami in amis
-    ]
-    return [_with_shares(clients, ami) for ami in seen]
+    uses = [use for each, _ in found.values() for use in each]
+    return [_with_shares(clients, _with_users(replace(ami, doubts=doubts), uses)) for ami in amis]
+
+
+def _with_users(ami: Ami, uses: Sequence[Use]) -> Ami:
+    """Add who uses an image, and apart from those, which parameters name it: they are found on two ways."""
+    names = dict.fromkeys(name.removeprefix("parameter") for image, name in uses if image == ami.id)
+    parameters = tuple(sorted(name for name in names if name.startswith("/")))
+    return replace(ami, pointers=parameters, users=tuple(name for name in names if name not in parameters))
 
 
 def _look(look: Callable[[], Iterator[Use]]) -> tuple[list[Use], str]:

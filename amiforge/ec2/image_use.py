@@ -77,7 +77,7 @@ def scaling_groups(clients: Clients, images: Collection[str]) -> Iterator[Use]:
 
 
 def references(clients: Clients, images: Sequence[str]) -> Iterator[Use]:
-    """Give parameters and Image Builder recipes that name an image, as far as EC2 knows of them."""
+    """Give parameters, as `parameter/NAME`, and Image Builder recipes that name an image, as far as EC2 knows."""
     for part in portions(images):
         pages = clients.ec2.get_paginator("describe_image_references")
         kinds: Any = [{"ResourceType": kind} for kind in _REFERRING]

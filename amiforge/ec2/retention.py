@@ -107,13 +107,13 @@ def _reasons(entry: Entry, policy: Policy, newest: Mapping[str, str]) -> Iterato
         yield "bears no tag of a run"
     for ami in entry.amis:
         if ami.stage not in _FINISHED or ami.expires:
-            yield f"{ami.stage or 'of no known state'} in {ami.region}: `amiforge gc` takes it when it expires"
+            yield f"{ami.stage or 'of no known state'} in {ami.region}: an affair of `amiforge gc`"
     if policy.claimed(entry.run):
         yield "a process on this machine works on its run"
     for ami in entry.amis:
         yield from _ties(ami)
     if entry.shared and not policy.shared:
-        yield f"shared with {', '.join(entry.shared)}"
+        yield f"shared with {', '.join(name.rpartition('/')[2] for name in entry.shared)}"
     if policy.unused_days:
         yield from _recent(entry, policy)
     if entry.id in newest:
