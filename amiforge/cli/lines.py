@@ -120,8 +120,21 @@ class PlainLines:
         yield event.outcome, _with(f"{event.task}: {event.title}", event.detail)
 
     @_say.register
-    def _(self, event: events.Failed) -> Iterator[tuple[str, str]]:
-        yield "failed", event.message
+    def _(self, event: events.HostVerified) -> Iterator[tuple[str, str]]:
+        state, said = verdict(event)
+        yield state, f"{event.host}: {said} ({event.seconds:.1f} s)"
+
+
+def verdict(event: events.HostVerified) -> tuple[str, str]:
+    """Give the state of one of several hosts in a word, and what is to be said of it."""
+    state = "unknown" if event.error else "failed" if event.failed else "passed"
+    return state, event.error or checked(event.passed, event.failed, event.skipped)
+
+
+def checked(passed: int, failed: int, skipped: int) -> str:
+    """Say how many checks ended how."""
+    counts = {"passed": passed, "failed": failed, "skipped": skipped}
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "no checks"
 
 
 def _with(text: str, detail: str) -> str:

@@ -73,7 +73,7 @@ def outcomes(recipe: Recipe, host: Host, system: System) -> Iterator[CheckFinish
                 continue
             tested[number] = replace(finished, seconds=round(finished.seconds + answers.seconds, 3))
         while given in tested:
-            yield tested[given]
+            yield replace(tested[given], at=time.time())
             given += 1
         if given < len(checks):
             answers.fetch()

@@ -1,50 +1,95 @@
-"""Pytest plugin: verify hosts against a recipe.
+"""Pytest plugin: our checks, and fixtures for other people's tests of a host.
 
-`pytest --pyargs amiforge.verify --amiforge-recipe eks_gpu --hosts ssh://ec2-user@10.0.3.7`
+`pytest --pyargs amiforge.verify tests/image --amiforge-recipe eks_gpu --hosts ssh://ec2-user@10.0.3.7`
 
-One test a check, over one connection a host. In every other run of pytest it costs the import of this file.
+One test a check, over one connection a host. In every other run of pytest it costs the import of this file, and
+testinfra's own `host` is as it was. The options stand where recipes are chosen, in `amiforge.cli.plugin`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import pytest
 
 if TYPE_CHECKING:
-    from amiforge.verify.collected import Hosts
+    from testinfra.host import Host as TestinfraHost
+
+    from amiforge.recipes.recipe import Recipe
+    from amiforge.systems.system import System
+    from amiforge.verify.subject import Subject
 
 FIXTURE = "amiforge_check"
+SUBJECT = "amiforge_subject"
+HINT = "give --amiforge-recipe NAME and --hosts ssh://user@address"
 
-_HOSTS: pytest.StashKey[Hosts] = pytest.StashKey()
+#: The hosts of this run. Whoever puts them here closes their connections.
+SUBJECTS: pytest.StashKey[Sequence[Subject]] = pytest.StashKey()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add our options beside testinfra's `--hosts`, `--ssh-config` and `--ssh-identity-file`, which we follow."""
-    group = parser.getgroup("amiforge", "verify hosts against an amiforge recipe")
-    group.addoption("--amiforge-recipe", metavar="NAME", help="recipe that --hosts are verified against")
-    group.addoption(
-        "--amiforge-accept-new", action="store_true", help="trust hosts seen for the first time; a changed key never"
-    )
+@pytest.fixture(scope="session")
+def recipe() -> NoReturn:
+    """Give the recipe that the host should be, an `amiforge.Recipe`."""
+    pytest.skip(HINT)
+
+
+@pytest.fixture(scope="session")
+def system() -> NoReturn:
+    """Give what the host is, an `amiforge.systems.system.System`: operating system, kernel, devices."""
+    pytest.skip(HINT)
+
+
+class Fixtures:
+    """What tests of a host work with, once for every host. Takes the place of testinfra's `host` where we are asked."""
+
+    @pytest.fixture(scope="session")
+    def amiforge_subject(self, request: pytest.FixtureRequest) -> Subject:
+        """Give one of the hosts, connected."""
+        from amiforge.errors import AmiforgeError  # noqa: PLC0415 - not needed by those who do without us
+
+        subject = cast("Subject", request.param)
+        try:
+            _ = subject.system
+        except AmiforgeError as error:
+            pytest.fail(error.block(), pytrace=False)
+        return subject
+
+    @pytest.fixture(scope="session")
+    def host(self, amiforge_subject: Subject) -> TestinfraHost:
+        """Give testinfra's view of the host, over our connection; all commands run as root."""
+        from amiforge.verify.backend import testinfra_host  # noqa: PLC0415 - as above
+
+        return testinfra_host(amiforge_subject.host)
+
+    @pytest.fixture(scope="session")
+    def recipe(self, amiforge_subject: Subject) -> Recipe:
+        """Give the recipe that the host should be."""
+        return amiforge_subject.recipe
+
+    @pytest.fixture(scope="session")
+    def system(self, amiforge_subject: Subject) -> System:
+        """Give what the host is: operating system, kernel, devices."""
+        return amiforge_subject.system
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Offer the fixtures where hosts were asked for."""
+    if config.stash.get(SUBJECTS, ()):
+        config.pluginmanager.register(Fixtures(), "amiforge fixtures")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give a test that takes `amiforge_check` one call for every check."""
+    """Give a test one call for every host, and one that takes `amiforge_check` one for every check."""
+    subjects = metafunc.config.stash.get(SUBJECTS, ())
+    if SUBJECT in metafunc.fixturenames:
+        metafunc.parametrize(SUBJECT, subjects, ids=[each.name for each in subjects], indirect=True, scope="session")
     if FIXTURE not in metafunc.fixturenames:
         return
-    if not metafunc.config.option.amiforge_recipe or not metafunc.config.option.hosts:
-        skip = pytest.mark.skip(reason="give --amiforge-recipe NAME and --hosts ssh://user@address")
-        metafunc.parametrize(FIXTURE, [pytest.param(None, marks=skip, id="nothing asked for")])
+    if not subjects:
+        metafunc.parametrize(FIXTURE, [pytest.param(None, marks=pytest.mark.skip(reason=HINT), id="nothing asked for")])
         return
-    from amiforge.verify.collected import Hosts, collect  # noqa: PLC0415 - heavy, and only wanted here
+    from amiforge.verify.subject import questions  # noqa: PLC0415 - as above
 
-    hosts = metafunc.config.stash.setdefault(_HOSTS, Hosts(metafunc.config.option))
-    collected = collect(hosts, metafunc.config.option.amiforge_recipe)
-    metafunc.parametrize(FIXTURE, collected, ids=[each.name for each in collected])
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Close the connections."""
-    hosts = config.stash.get(_HOSTS, None)
-    if hosts:
-        hosts.close()
+    found = [*questions(subjects)]
+    metafunc.parametrize(FIXTURE, found, ids=[each.name for each in found])

@@ -32,8 +32,8 @@ def verify_hosts(
     redaction = Redaction(secrets_in(recipe))
     pool = ThreadPoolExecutor(max(1, min(at_once, len(hosts))), "verify")
     try:
-        turns = [pool.submit(_Turn(name, host, recipe, redaction, listener).take) for name, host in hosts.items()]
-        found = tuple(turn.result() for turn in turns)
+        turns = [_Turn(name, host, recipe, redaction, listener, len(hosts) > 1) for name, host in hosts.items()]
+        found = tuple(turn.result() for turn in [pool.submit(turn.take) for turn in turns])
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
         for host in hosts.values():
@@ -53,6 +53,7 @@ class _Turn:
     recipe: Recipe
     redaction: Redaction
     listener: Listener
+    compared: bool
 
     def take(self) -> HostOutcome:
         """Connect, ask, and say what came of it: an error is an outcome too."""
@@ -66,7 +67,8 @@ class _Turn:
                 for check in outcomes(self.recipe, self.host, system):
                     checks.append(replace(check, host=self.name))
                     self.listener(checks[-1])
-                found = replace(found, versions=versions(self.host))
+                if self.compared:
+                    found = replace(found, versions=versions(self.host))
         except AmiforgeError as error:
             found = replace(found, error=error)
         found = replace(found, checks=tuple(checks), seconds=time.monotonic() - started)

@@ -9,10 +9,10 @@ import pytest
 from amiforge.errors import AmiforgeError
 
 if TYPE_CHECKING:
-    from amiforge.verify.collected import Collected
+    from amiforge.verify.subject import Question
 
 
-def test_recipe(amiforge_check: Collected) -> None:
+def test_recipe(amiforge_check: Question) -> None:
     """The host is what the recipe says."""
     try:
         finished = amiforge_check.test()

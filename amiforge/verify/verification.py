@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from amiforge.engine.events import CheckFinished, HostVerified, VerificationFinished
@@ -94,6 +94,18 @@ class Verification:
             if len(versions) > 1
         }
 
+    def also(self, lost: Mapping[str, HostError], checks: Sequence[CheckFinished]) -> Verification:
+        """Give the same with more checks, and with hosts that were lost on the way."""
+        found = [
+            replace(
+                host,
+                checks=(*host.checks, *(check for check in checks if check.host in {"", host.host})),
+                error=host.error or lost.get(host.host),
+            )
+            for host in self.hosts
+        ]
+        return replace(self, hosts=tuple(found))
+
     def event(self) -> VerificationFinished:
         """Give what is told at the end."""
         return VerificationFinished(
@@ -110,7 +122,13 @@ class Verification:
         Raises:
             CheckFailed: some check found something wrong somewhere.
             HostError: none did, but some host could not be asked.
+            AmiforgeError: of a single host, why it could not be verified.
         """
+        if len(self.hosts) == 1:
+            [only] = self.hosts
+            if only.error:
+                raise only.error
+            refuse_failures(only.checks, f"{self.recipe} on {only.host}")
         failed = [host.host for host in self.hosts if host.failed]
         unasked = [host.host for host in self.hosts if host.error]
         if failed:
