@@ -124,6 +124,10 @@ class PlainLines:
         state, said = verdict(event)
         yield state, f"{event.host}: {said} ({event.seconds:.1f} s)"
 
+    @_say.register
+    def _(self, event: events.Failed) -> Iterator[tuple[str, str]]:
+        yield "failed", event.message
+
 
 def verdict(event: events.HostVerified) -> tuple[str, str]:
     """Give the state of one of several hosts in a word, and what is to be said of it."""
