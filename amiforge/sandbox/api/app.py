@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
+from moto.kms.models import kms_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.ssm.models import ssm_backends
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
@@ -21,6 +22,7 @@ from amiforge.errors import UsageError
 from amiforge.sandbox.api.account import ACCOUNT_ID, Account
 from amiforge.sandbox.api.backend import SandboxBackend
 from amiforge.sandbox.api.identity_calls import answer_questions
+from amiforge.sandbox.api.keys import Keys
 from amiforge.sandbox.api.orders import check
 from amiforge.sandbox.api.parameter_calls import ParameterCalls
 from amiforge.sandbox.api.parameters import SandboxParameters
@@ -79,6 +81,8 @@ class App:
         ssm_backends.backend = partial(  # type: ignore[assignment]
             SandboxParameters, account=account, public=parameters, dispatch=ParameterCalls.dispatch
         )
+        kms_backends.clear()
+        kms_backends.backend = Keys
         answer_questions(account)
         self._moto = DomainDispatcherApplication(create_backend_app)
         with account.lock:

@@ -12,6 +12,7 @@ from moto.ec2.utils import random_ami_id
 
 from amiforge.sandbox.api.account import Account
 from amiforge.sandbox.api.image import SandboxImage, devices_of
+from amiforge.sandbox.api.keys import default_key
 from amiforge.sandbox.api.records import ImageRecord, now
 from amiforge.sandbox.api.snapshot import ImageSnapshot
 
@@ -45,6 +46,10 @@ class Images(EC2Backend):
 
     def _load_amis(self) -> None:
         """Load none of moto's invented images."""
+
+    def _create_default_encryption_key(self) -> str:
+        self.default_kms_key_id = default_key(self)
+        return self.default_kms_key_id
 
     def image(self, image_id: str) -> SandboxImage:
         """Find an image that can be launched.

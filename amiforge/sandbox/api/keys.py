@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 from moto.core.exceptions import JsonRESTError
-from moto.kms.models import kms_backends
+from moto.kms import urls
+from moto.kms.models import KmsBackend, kms_backends
 
 if TYPE_CHECKING:
     from moto.ec2.models import EC2Backend
@@ -14,11 +16,23 @@ if TYPE_CHECKING:
 MANAGED = "alias/aws/ebs"
 
 
+class Keys(KmsBackend):
+    """KMS of one region: the keys behind `alias/aws/…` are AWS's own."""
+
+    @property
+    def _url_module(self) -> Any:
+        return SimpleNamespace(url_bases=urls.url_bases, url_paths=urls.url_paths)
+
+    def _generate_default_keys(self, alias_name: str) -> str | None:
+        key_id = super()._generate_default_keys(alias_name)
+        if key_id:
+            self.keys[key_id].key_manager = "AWS"
+        return key_id
+
+
 def default_key(backend: EC2Backend) -> str:
     """Give the ARN of the AWS managed key for volumes in a region."""
-    if not backend.default_kms_key_id:
-        backend._create_default_encryption_key()  # noqa: SLF001 - moto has no public way
-    return backend.default_kms_key_id
+    return kms_backends[backend.account_id][backend.region_name].describe_key(MANAGED).arn
 
 
 def usable_key(backend: EC2Backend, name: str) -> str:

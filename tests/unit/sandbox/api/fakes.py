@@ -20,6 +20,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.iam.models import IAMBackend, iam_backends
+from moto.kms.models import KmsBackend, kms_backends
 from moto.servicequotas.models import ServiceQuotasBackend, servicequotas_backends
 from moto.ssm.models import SimpleSystemManagerBackend, ssm_backends
 from moto.sts.models import STSBackend, sts_backends
@@ -45,6 +46,7 @@ def put_moto_back() -> None:
     services: tuple[tuple[Any, Any], ...] = (
         (ec2_backends, EC2Backend),
         (iam_backends, IAMBackend),
+        (kms_backends, KmsBackend),
         (servicequotas_backends, ServiceQuotasBackend),
         (ssm_backends, SimpleSystemManagerBackend),
         (sts_backends, STSBackend),

@@ -124,8 +124,9 @@ def test_a_copy_is_encrypted_by_a_key_of_its_own_region(cloud: Cloud) -> None:
         copy_id = cloud.copied(image_id, Name=f"copy {number}", Encrypted=True, KmsKeyId=name)
         assert snapshot_of(cloud, copy_id, WEST)["KmsKeyId"] == key["Arn"]
     copy_id = cloud.copied(image_id, Name="default", Encrypted=True)
-    assert snapshot_of(cloud, copy_id, WEST)["Encrypted"]
-    assert snapshot_of(cloud, copy_id, WEST)["KmsKeyId"] != key["Arn"]
+    default = cloud.client("kms", WEST).describe_key(KeyId=snapshot_of(cloud, copy_id, WEST)["KmsKeyId"])
+    assert (default["KeyMetadata"]["KeyManager"], key["KeyManager"]) == ("AWS", "CUSTOMER")
+    assert cloud.client("kms", WEST).describe_key(KeyId="alias/aws/ebs")["KeyMetadata"] == default["KeyMetadata"]
 
 
 def test_a_key_that_cannot_be_used_is_told_as_a_failed_image(cloud: Cloud) -> None:
