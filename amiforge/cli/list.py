@@ -59,8 +59,11 @@ def _summary(task: type[Task]) -> str:
 
 
 def _print(title: str, rows: Sequence[tuple[str, str, str]]) -> None:
+    from amiforge.cli.paragraph import paragraphs
+
     width = max((len(name) for name, _, _ in rows), default=0)
     typer.echo(title)
     for name, text, systems in rows:
-        typer.echo(f"  {name:<{width}}  {text}\n  {'':<{width}}  {systems}")
+        lines = (f"  {name:<{width}}  {text}", f"  {'':<{width}}  {systems}")
+        typer.echo("\n".join(paragraphs(lines, width + 4)))
     typer.echo("")

@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from amiforge.bake.manifest import Manifest
+from amiforge.cli.paragraph import paragraphs
 from amiforge.cli.table import print_table
 from amiforge.engine.display import clock
 from amiforge.errors import AmiforgeError
@@ -80,8 +81,9 @@ def summary(made: Manifest, runs: str) -> Iterator[str]:
     """Give what a bake came to: the image, its verified checks, where the time went, and where all of that is told."""
     checks = made.verification.checks
     yield ""
-    yield f"image     {made.image}  {made.image_name}  ({made.region})"
-    yield f"source    {made.source.ami}  {made.source.name}"
+    yield f"image     {made.image} in {made.region}"
+    yield f"name      {made.image_name}"
+    yield from paragraphs((f"source    {made.source.ami} {made.source.name}",), 10)
     counts = ", ".join(
         f"{count} {outcome}"
         for outcome in ("passed", "failed", "skipped")

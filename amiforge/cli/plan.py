@@ -111,9 +111,11 @@ def _ask(host: str, key: Path | None, recipe: Recipe, settings: Config) -> Plan:
 
 
 def _print(found: Plan, recipe: Recipe, *, asked: bool, as_json: bool) -> None:
+    from amiforge.cli.paragraph import paragraphs
+
     redaction = Redaction(secrets_in(recipe))
     data = (json.dumps(redaction.data(each)) for each in as_data(found))
-    typer.echo("\n".join(data if as_json else map(redaction.text, describe(found, asked=asked))))
+    typer.echo("\n".join(data if as_json else paragraphs(map(redaction.text, describe(found, asked=asked)))))
 
 
 def as_data(plan: Plan) -> Iterator[dict[str, Any]]:

@@ -73,10 +73,11 @@ def as_data(chosen: Chosen, found: Sequence[Violation]) -> dict[str, Any]:
 
 
 def _print(chosen: Chosen, found: Sequence[Violation], *, options: bool) -> None:
+    from amiforge.cli.paragraph import paragraphs
     from amiforge.cli.table import print_table
     from amiforge.recipes.software import software
 
-    typer.echo("\n".join(heading(chosen)))
+    typer.echo("\n".join(paragraphs(heading(chosen))))
     components = software(chosen.recipe, chosen.versions, chosen.given)
     rows = [(each.title, each.version or "-", each.source, each.why) for each in components]
     print_table(("component", "version", "source", "why"), Redaction(secrets_in(chosen.recipe)).data(rows))
@@ -84,7 +85,7 @@ def _print(chosen: Chosen, found: Sequence[Violation], *, options: bool) -> None
         if each.severity == "warning":
             typer.echo(f"\n! {each.rule}: {each.message}; {each.fix}")
     if options:
-        typer.echo("\n".join(describe(chosen.recipe)))
+        typer.echo("\n".join(paragraphs(describe(chosen.recipe))))
 
 
 def heading(chosen: Chosen) -> Iterator[str]:
