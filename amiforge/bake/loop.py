@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 from amiforge.bake.cleanup import remove_all
+from amiforge.bake.hooks import Hook, announcing
 from amiforge.bake.manifest import Manifest, Notes, manifest
 from amiforge.bake.opening import open_run
 from amiforge.bake.parking import keep, park, parked
@@ -33,6 +34,7 @@ def bake(  # noqa: PLR0913 - two things are needed, and each of the others may b
     engine: EngineSettings | None = None,
     publish: PublishSettings | None = None,
     report: ReportSettings | None = None,
+    hooks: Sequence[Hook] = (),
     listener: Listener = silent,
     means: Means | None = None,
     asked: Mapping[str, Any] | None = None,
@@ -51,6 +53,7 @@ def bake(  # noqa: PLR0913 - two things are needed, and each of the others may b
         engine: how work on the builder is paced.
         publish: what becomes of the image once it is proven.
         report: what the report says, which is written into the run's folder at its end.
+        hooks: told when the run begins, and what becomes of it.
         listener: told of every step, task and check.
         means: how instances are connected to, provisioned and verified.
         asked: how the recipe was asked for, as JSON; goes into the journal, for whoever resumes the run.
@@ -71,15 +74,17 @@ def bake(  # noqa: PLR0913 - two things are needed, and each of the others may b
     means.refuse_unproven(recipe, engine)
     notes = Notes(listener)
     with open_run(recipe, aws, settings or BakeSettings(), engine, notes, means, asked or {}, publish) as run:
-        return carry_out(run, notes, report)
+        return carry_out(run, notes, report, hooks)
 
 
-def carry_out(run: Run, notes: Notes, report: ReportSettings | None = None) -> Manifest:
+def carry_out(run: Run, notes: Notes, report: ReportSettings | None = None, hooks: Sequence[Hook] = ()) -> Manifest:
     """Take a run, new or begun by another process, to its end."""
-    with signals_interrupt(), reporting(run.folder, (report or ReportSettings()).prices):
+    prices = (report or ReportSettings()).prices
+    with signals_interrupt(), announcing(run, hooks) as announcer, reporting(run.folder, prices):
         if not run.state.removed:
             _make(run, notes)
         if run.publish.wanted and run.state.verification == "passed":
+            announcer.once("baked")
             _publish(run)
         result = _write_manifest(run, notes)
         run.journal.write("ended", outcome="baked", image=run.image.id)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from amiforge.bake.history import History, histories
+from amiforge.bake.hooks import Hook
 from amiforge.bake.loop import carry_out
 from amiforge.bake.manifest import Manifest, Notes, described
 from amiforge.bake.opening import reopen_run
@@ -27,6 +28,7 @@ def resume(  # noqa: PLR0913 - as of bake
     engine: EngineSettings | None = None,
     publish: PublishSettings | None = None,
     report: ReportSettings | None = None,
+    hooks: Sequence[Hook] = (),
     listener: Listener = silent,
     means: Means | None = None,
 ) -> Manifest:
@@ -43,6 +45,7 @@ def resume(  # noqa: PLR0913 - as of bake
         engine: how work on the builder is paced.
         publish: what becomes of the image once it is proven.
         report: what the report says.
+        hooks: told what becomes of the run.
         listener: told of every step, task and check.
         means: how instances are connected to, provisioned and verified.
 
@@ -61,7 +64,7 @@ def resume(  # noqa: PLR0913 - as of bake
         if not run.state.removed:
             run.journal.step = MakeImage.title
             MakeImage().find(run)  # with an image, nothing before it needs to be done again
-        return carry_out(run, notes, report)
+        return carry_out(run, notes, report, hooks)
 
 
 def find_run(runs: Path, run: str = "") -> History:

@@ -57,6 +57,7 @@ class State(BaseModel):
     Attributes:
         source: the image that the bake starts from.
         commit: what the settings file's folder was checked out at when the run began.
+        design: the fingerprint of what was to be baked then, whatever downloads turn out to be.
         subnets: where instances may be launched, in order.
         key_name: the builder's key pair in EC2.
         group: the security group; its id.
@@ -75,12 +76,14 @@ class State(BaseModel):
         refused: the image did not pass the gate.
         removed: everything but the image is gone again; what is left to do is to publish it.
         publication: the image in every region where it is published, its own first.
+        announced: what hooks were told that they are told once.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     source: ResolvedImage | None = None
     commit: str = ""
+    design: str = ""
     subnets: tuple[Subnet, ...] = ()
     key_name: str = ""
     group: str = ""
@@ -99,6 +102,7 @@ class State(BaseModel):
     refused: Refused | None = None
     removed: bool = False
     publication: tuple[Published, ...] = ()
+    announced: tuple[str, ...] = ()
 
     def learn(self, **found: Any) -> Mapping[str, Any]:
         """Take over what was found out, and give it as it is written down."""

@@ -157,6 +157,11 @@ class Board:
         self._checks.rows.append(Row(title, state=outcome, detail=event.detail if outcome != "done" else ""))
 
     @see.register
+    def _(self, event: events.HookFailed) -> None:
+        said, output = f"{event.milestone}: {event.message}", Lines().feed(event.lines.get("output", "") + "\n")
+        self._open.rows.append(Row("warning", state="note", detail=said, tail=deque(output, TAIL_LINES)))
+
+    @see.register
     def _(self, event: events.Failed) -> None:
         self.finish("failed", event.at)
 

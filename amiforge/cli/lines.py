@@ -125,6 +125,12 @@ class PlainLines:
         yield state, f"{event.host}: {said} ({event.seconds:.1f} s)"
 
     @_say.register
+    def _(self, event: events.HookFailed) -> Iterator[tuple[str, str]]:
+        yield "warning", f"{event.milestone}: {event.message}"
+        for line in Lines().feed(event.lines.get("output", "") + "\n"):
+            yield "output", f"| {line}"
+
+    @_say.register
     def _(self, event: events.Failed) -> Iterator[tuple[str, str]]:
         yield "failed", event.message
 

@@ -212,6 +212,15 @@ class VerificationFinished(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HookFailed(Event):
+    """Somebody who was to be told what became of a bake was not; `milestone` is what he was to be told."""
+
+    milestone: str
+    message: str
+    lines: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failed(Event):
     """The run ends with an error; `lines` are its labelled lines."""
 

@@ -9,6 +9,7 @@ from amiforge.bake.step import Step
 from amiforge.ec2.image import Image, create_image, find_image, remove_image, require_imdsv2, wait_available
 from amiforge.errors import ImageFailed
 from amiforge.recipes.fingerprint import fingerprint
+from amiforge.systems.trust import FIRST_USE, Trust
 
 #: Seconds for which an image that was just asked for may not be known everywhere.
 _GRACE = 300.0
@@ -31,9 +32,7 @@ class MakeImage(Step):
 
     def do(self, run: Run) -> str:
         """Ask for it."""
-        # Not before: what a download or key is seen to be for the first time is known when it was fetched.
-        trust = run.means.trusted(run.engine)
-        run.note(fingerprint=fingerprint(run.recipe, run.source.ami, trust, run.engine.mirror))
+        run.note(fingerprint=_fingerprint(run))
         description = f"{run.recipe.description} (amiforge {run.recipe.name} on {run.source.ami})"
         ami = create_image(run.clients, run.builder.id, run.image_name, description, run.tags, run.provenance)
         run.note(image=Image(ami, run.image_name, "pending", "", ()))
@@ -80,3 +79,15 @@ class RequireImdsv2(Step):
         """Set the attribute."""
         require_imdsv2(run.clients, run.image.id)
         return run.image.id
+
+
+def _fingerprint(run: Run) -> str:
+    """Give the fingerprint of what was baked: what downloads and keys were seen to be is known by now.
+
+    Empty where code or settings are no longer what the run began with: nobody knows which of them the image is of.
+    """
+
+    def as_of(trust: Trust) -> str:
+        return fingerprint(run.recipe, run.source.ami, trust, run.engine.mirror)
+
+    return as_of(run.means.trusted(run.engine)) if as_of(FIRST_USE) == run.state.design else ""

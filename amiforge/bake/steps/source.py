@@ -10,6 +10,8 @@ from amiforge.bake.step import Step
 from amiforge.ec2.image import refuse_taken_name
 from amiforge.ec2.network import subnets
 from amiforge.ec2.resolve import resolve
+from amiforge.recipes.fingerprint import fingerprint
+from amiforge.systems.trust import FIRST_USE
 
 
 class ResolveSource(Step):
@@ -23,7 +25,9 @@ class ResolveSource(Step):
 
     def do(self, run: Run) -> str:
         """Find it."""
-        run.note(source=resolve(run.clients, run.recipe.source), commit=commit(_folder(run)))
+        source = resolve(run.clients, run.recipe.source)
+        design = fingerprint(run.recipe, source.ami, FIRST_USE, run.engine.mirror)
+        run.note(source=source, commit=commit(_folder(run)), design=design)
         return f"{run.source.ami} {run.source.name}".strip()
 
 

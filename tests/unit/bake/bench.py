@@ -12,6 +12,7 @@ import pytest
 from moto.ec2.models import ec2_backends
 
 from amiforge.bake import bake, find_run, opening, quiesce, resume
+from amiforge.bake.hooks import Hook
 from amiforge.bake.manifest import Manifest
 from amiforge.bake.steps import source, verify
 from amiforge.ec2.builder import Builder
@@ -32,6 +33,7 @@ class Bench:
         self.machines = Machines()
         self.builder = Builder(instance_types=("m6i.large", "m7i.large"), ingress=("192.0.2.1/32",))
         self.events: list[Event] = []
+        self.hooks: list[Hook] = []
         #: states that the next images to be made are in, and stay in.
         self.fates: list[str] = []
         #: told of the type of each instance that is asked for.
@@ -83,6 +85,7 @@ class Bench:
         return {
             "settings": BakeSettings.model_validate({"runs": str(self.folder), **settings}),
             "listener": self.events.append,
+            "hooks": self.hooks,
             "means": self.machines.means(),
         }
 
