@@ -22,7 +22,8 @@ class Machines:
     """Every instance looks like a machine of its own, whose identity comes from its address.
 
     `units` are those of the first one, `fresh_units` what later ones have besides; `left` rows of the wipe, `holders`
-    files with the builder's key, `said` lines about a boot. One that `stays_up` does not reboot. Checks that are
+    files with the builder's key, `said` lines about a boot, `release` what the source image
+    says of itself. One that `stays_up` does not reboot. Checks that are
     asked for are `bad_checks`, from the first or a later boot on; `on_check` happens then.
     """
 
@@ -38,6 +39,7 @@ class Machines:
     left: str = ""
     holders: str = ""
     said: tuple[str, ...] = ()
+    release: str = ""
     fresh_cloud_init: int = 0
     bad_checks: bool = False
     bad_checks_after_boots: int = 1_000
@@ -96,8 +98,9 @@ class Machines:
             report = "".join(f"left\t{line}\n" for line in self.dirty.splitlines()) or "proven\t2\n"
             return Output(0, report.encode(), f"job status {int(bool(self.dirty))}\n".encode())
         if "dpkg-query -W" in script:
-            rows = b"kernel\t6.12.1\nos\tamzn\t2023\tAmazon Linux 2023\ndeb\tjq\t1.7-1\tamd64\tjq\nend\t\n"
-            return Output(0, rows)
+            rows = ("kernel\t6.12.1", "os\tamzn\t2023\tAmazon Linux 2023", "deb\tjq\t1.7-1\tamd64\tjq")
+            release = (f"release\t{line}" for line in self.release.splitlines())
+            return Output(0, "\n".join((*rows, *release, "end\t\n")).encode())
         return Output(0)
 
 
