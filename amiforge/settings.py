@@ -99,6 +99,14 @@ class BakeSettings(Settings):
     verify_types: tuple[str, ...] = Field(
         (), description="instance types of the instance that proves the image, in order; none for the builder's own"
     )
+    checks: tuple[str, ...] = Field(
+        (), description="files or folders of pytest tests that an image must pass besides the recipe's own checks"
+    )
+    max_age_days: float = Field(
+        0,
+        ge=0,
+        description="days after which an image is baked anew although nothing of its recipe has changed; 0 for never",
+    )
     failed_days: float = Field(
         3, gt=0, description="days for which an image that did not pass is kept, for `amiforge debug`"
     )

@@ -14,8 +14,10 @@ from amiforge.cli.options import (
     Allow,
     Arch,
     ConfigFile,
+    Force,
     Instances,
     Json,
+    MaxAge,
     NoVerify,
     OnFailure,
     Os,
@@ -30,6 +32,7 @@ from amiforge.errors import AmiforgeError, CompatibilityError, ConfigError
 
 if TYPE_CHECKING:
     from amiforge.bake.manifest import Manifest
+    from amiforge.bake.reuse import Existing
     from amiforge.cli.config import Config
     from amiforge.cli.outcome import Outcome
     from amiforge.recipes.recipe import Recipe
@@ -49,9 +52,14 @@ def bake(
     sandbox: Sandbox = False,
     on_failure: OnFailure = None,
     no_verify: NoVerify = False,
+    force: Force = False,
+    max_age: MaxAge = None,
     as_json: Json = False,
 ) -> int:
-    """Bake images, each from its source image to a verified one. A failed bake leaves nothing behind."""
+    """Bake images, each from its source image to a verified one. A failed bake leaves nothing behind.
+
+    Where an earlier bake has made the very image already, that one is named, and nothing is launched.
+    """
     from amiforge.cli.asked import Asked
     from amiforge.cli.choice import choose
     from amiforge.cli.config import Given, aws_flags, load
@@ -62,6 +70,8 @@ def bake(
         flags["bake"]["on_failure"] = Given(on_failure, f"--on-failure {on_failure}")
     if no_verify:
         flags["bake"]["verify"] = Given(False, "--no-verify")
+    if max_age is not None:
+        flags["bake"]["max_age_days"] = Given(max_age, f"--max-age {max_age:g}")
     settings = load(config, flags)
     if sandbox and settings.bake.on_failure == "keep":
         _refuse_to_keep_what_goes()
@@ -70,7 +80,8 @@ def bake(
     refused = [_refusal(recipe) for recipe in chosen]
     with _one_sandbox(wanted=sandbox and refused.count(None) > 1, as_json=as_json):
         outcomes = [
-            no or _attempt(recipe, settings, asked.record(recipe, config, sandbox=sandbox), as_json=as_json)
+            no
+            or _attempt(recipe, settings, asked.record(recipe, config, sandbox=sandbox), force=force, as_json=as_json)
             for recipe, no in zip(chosen, refused, strict=True)
         ]
     if len(outcomes) > 1:
@@ -107,16 +118,21 @@ def _one_sandbox(*, wanted: bool, as_json: bool) -> Iterator[None]:
         yield
 
 
-def _attempt(recipe: Recipe, settings: Config, asked: Mapping[str, Any], *, as_json: bool) -> Outcome:
+def _attempt(recipe: Recipe, settings: Config, asked: Mapping[str, Any], *, force: bool, as_json: bool) -> Outcome:
     """Bake one image. Its failure says nothing about the others; the first one decides how the command ends."""
+    from amiforge.bake.reuse import Existing
+    from amiforge.cli import found
     from amiforge.cli.outcome import as_event, baked, failed, summary
 
     started = time.monotonic()
     try:
-        made = _bake(recipe, settings, asked, as_json=as_json)
+        made = _bake(recipe, settings, asked, force=force, as_json=as_json)
     except AmiforgeError as error:
         typer.echo(error.block(), err=True)
         return failed(recipe, error, time.monotonic() - started)
+    if isinstance(made, Existing):
+        typer.echo(json.dumps(found.as_event(made)) if as_json else "\n".join(found.summary(made)))
+        return found.outcome(recipe, made, time.monotonic() - started)
     typer.echo(json.dumps(as_event(made)) if as_json else "\n".join(summary(made, settings.bake.runs)))
     return baked(recipe, made)
 
@@ -131,8 +147,12 @@ def _refuse_to_keep_what_goes() -> None:
         )
 
 
-def _bake(recipe: Recipe, settings: Config, asked: Mapping[str, Any], *, as_json: bool) -> Manifest:
+def _bake(
+    recipe: Recipe, settings: Config, asked: Mapping[str, Any], *, force: bool, as_json: bool
+) -> Manifest | Existing:
     from amiforge.bake import bake as bake_image
+    from amiforge.bake.hooks import commands
+    from amiforge.cli import found
     from amiforge.cli.console import listening
     from amiforge.cli.where import ec2
 
@@ -141,13 +161,15 @@ def _bake(recipe: Recipe, settings: Config, asked: Mapping[str, Any], *, as_json
         listening(title, json=as_json, hide=recipe) as listener,
         ec2(settings, listener, sandbox=asked["sandbox"], system=recipe.source.os) as there,
     ):
-        return bake_image(
+        existing = None if force else found.look(recipe, settings, there)
+        return existing or bake_image(
             recipe,
             there.aws,
             settings=settings.bake,
             engine=there.engine,
             publish=settings.publish,
             report=settings.report,
+            hooks=commands(settings.hooks),
             listener=there.listener,
             means=there.means(),
             asked=asked,

@@ -97,4 +97,9 @@ OnFailure = Annotated[
     Literal["cleanup", "keep"] | None,
     typer.Option("--on-failure", help="What happens to the builder of a failed bake.", show_default="cleanup"),
 ]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Bake although the very image is there already.")]
+MaxAge = Annotated[
+    float | None,
+    typer.Option("--max-age", metavar="DAYS", help="Bake anew what is older.", show_default="[bake]"),
+]
 NoVerify = Annotated[bool, typer.Option("--no-verify", help="Do not boot and verify the finished image.")]

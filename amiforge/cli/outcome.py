@@ -67,7 +67,8 @@ def tell(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
 
 
 def _row(each: Outcome) -> tuple[str, ...]:
-    verified = f"{each.verified} ({each.checks} checks)" if each.image else each.reason
+    checks = f" ({each.checks} checks)" if each.checks else ""
+    verified = f"{each.verified}{checks}" if each.image else each.reason
     return each.recipe, each.os, each.architecture, each.image or "-", verified, clock(each.seconds)
 
 

@@ -68,6 +68,7 @@ def _file(history: History) -> Path | None:
 
 
 def _resume(history: History, recipe: Recipe, settings: Config, *, as_json: bool) -> Manifest:
+    from amiforge.bake.hooks import commands
     from amiforge.bake.resume import resume as go_on
     from amiforge.cli.console import listening
     from amiforge.cli.where import ec2
@@ -85,6 +86,7 @@ def _resume(history: History, recipe: Recipe, settings: Config, *, as_json: bool
             settings=settings.bake,
             engine=there.engine,
             publish=settings.publish,
+            hooks=commands(settings.hooks),
             report=settings.report,
             listener=there.listener,
             means=there.means(),

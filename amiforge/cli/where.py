@@ -33,6 +33,7 @@ class Where:
     ssh: Ssh
     trust: Trust
     listener: Listener
+    sandbox: bool = False
 
     def means(self) -> Means:
         """Give what a bake there works with."""
@@ -47,7 +48,8 @@ class Where:
             connect=partial(over_ssh, settings=self.ssh),
             check_jumps=partial(check_jumps, settings=self.ssh),
             provision=provision,
-            trust=self.trust,
+            # What a bake records in amiforge.lock counts as soon as it is there; the sandbox's mirror records nothing.
+            trust=self.trust if self.sandbox else None,
         )
 
 
@@ -77,7 +79,7 @@ def ec2(config: Config, listener: Listener, *, sandbox: bool, system: str = "") 
         aws = config.aws.model_copy(update={"endpoint_url": endpoint.url, "region": endpoint.region, "profile": ""})
         engine = config.engine.model_copy(update={"mirror": endpoint.mirror_url})
         folder = Folder.default()
-        yield Where(aws, engine, config.ssh, Trust(digests(folder), fingerprints(folder)), listener)
+        yield Where(aws, engine, config.ssh, Trust(digests(folder), fingerprints(folder)), listener, sandbox=True)
 
 
 def trusted(config: Config, listener: Listener) -> tuple[Trust, Listener]:
