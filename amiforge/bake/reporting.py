@@ -17,15 +17,14 @@ def reporting(folder: Path, prices: Mapping[str, float]) -> Iterator[None]:
     """
     try:
         yield
-    except AmiforgeError as error:
-        if path := _written(folder, prices):
+    except BaseException as error:
+        path = _written(folder, prices)
+        if path and isinstance(error, AmiforgeError):
             error.add(report=str(path))
+        elif path:
+            error.add_note(f"report: {path}")
         raise
-    except BaseException:
-        _written(folder, prices)
-        raise
-    else:
-        _written(folder, prices)
+    _written(folder, prices)
 
 
 def _written(folder: Path, prices: Mapping[str, float]) -> Path | None:

@@ -93,13 +93,15 @@ def run(args: Sequence[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` wants it
             signal.signal(number, _interrupt)
+    notes: list[str] = []
     try:
         status = app(args=list(args), prog_name="amiforge", standalone_mode=False)
     except AmiforgeError as error:
         typer.echo(error.block(), err=True)
         return error.exit_status
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, typer.Abort) as error:
         status = INTERRUPTED
+        notes = getattr(error.__cause__ or error, "__notes__", [])
     except BrokenPipeError:
         # Who read our output has left. Python would say so once more when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -111,7 +113,7 @@ def run(args: Sequence[str]) -> int:
         typer.echo(_unexpected(error).block(), err=True)
         return 1
     if status == INTERRUPTED:
-        typer.echo("✗ interrupted", err=True)
+        typer.echo("\n    ".join(("✗ interrupted", *notes)), err=True)
     return status if isinstance(status, int) else 0
 
 

@@ -15,6 +15,8 @@ from amiforge.engine.events import Event
 State = Literal["pending", "running", "done", "changed", "failed", "skipped", "note"]
 
 TAIL_LINES = 6
+#: The step that comes after everything, whatever was going on.
+_CLEAN_UP = "clean up"
 
 
 @dataclass
@@ -63,6 +65,8 @@ class Board:
 
     @see.register
     def _(self, event: events.StepStarted) -> None:
+        if event.step == _CLEAN_UP:
+            self._end_steps(event.at)
         self._open.rows.append(Row(event.step, detail=event.detail, started=event.at))
         self._checks = None
 
@@ -168,7 +172,12 @@ class Board:
     def finish(self, state: State, at: float) -> None:
         """Bring every row that still runs to this end."""
         for row in list(self.root.running()):
-            row.close(state, at - row.started if row.started is not None else 0, row.doing or row.detail)
+            _leave(row, state, at)
+
+    def _end_steps(self, at: float) -> None:
+        """Bring what still runs below the title to its end: nobody goes on with it."""
+        for row in [each for top in self.root.rows for each in top.running()]:
+            _leave(row, "failed", at)
 
     @property
     def _open(self) -> Row:
@@ -185,3 +194,8 @@ class Board:
                 return row
         parent.rows.append(Row(name))
         return parent.rows[-1]
+
+
+def _leave(row: Row, state: State, at: float) -> None:
+    """Bring a row to an end that nobody told of."""
+    row.close(state, at - row.started if row.started is not None else 0, row.doing or row.detail)

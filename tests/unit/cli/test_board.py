@@ -192,3 +192,15 @@ def test_events_without_their_beginning_do_no_harm() -> None:
         StepStarted(step="after the end"),
     )
     assert [row.title for row in shown.root.rows] == ["late", "after the end"]
+
+
+def test_cleaning_up_is_no_part_of_what_was_going_on() -> None:
+    board = Board("bake", 0)
+    board.see(StepStarted(at=1, step="provision"))
+    board.see(ApplyStarted(at=2, host="h", system="s", tasks=("efa",), resources=1))
+    board.see(RebootStarted(at=3, host="h", reason="kernel"))
+    board.see(StepStarted(at=5, step="clean up"))
+    assert [(row.title, row.state, row.seconds) for row in board.root.rows] == [
+        ("provision", "failed", 4),
+        ("clean up", "running", None),
+    ]
