@@ -47,9 +47,18 @@ def tell_all(chosen: Chosen, settings: Config, *, sandbox: bool, as_json: bool) 
 def policy(chosen: Chosen, settings: Config) -> str:
     """Give the IAM policy that a bake of a recipe needs, as JSON; nothing is asked for it."""
     from amiforge.ec2.policy import Place, document, statements
+    from amiforge.ec2.publication.policy import publishing
 
-    place = Place(region=settings.aws.region or "*")
-    return json.dumps(document(statements(chosen.recipe.source, chosen.recipe.builder, place)), indent=2)
+    recipe, place = chosen.recipe, Place(region=settings.aws.region or "*")
+    needed = statements(recipe.source, recipe.builder, place)
+    return json.dumps(document((*needed, *publishing(settings.publish, place, _kind(recipe)))), indent=2)
+
+
+def _kind(recipe: Recipe) -> dict[str, str]:
+    """Give what its images bear that the pointer's path needs."""
+    from amiforge.ec2.tags import ARCH, OS, RECIPE
+
+    return {RECIPE: recipe.name, OS: recipe.source.os, ARCH: recipe.source.architecture}
 
 
 def of_recipe(recipe: Recipe, there: Where) -> Iterator[Finding]:
@@ -75,7 +84,8 @@ def of_ec2(recipe: Recipe, settings: Config, there: Where) -> Sequence[Finding]:
     from amiforge.redaction import Redaction
 
     services = open_services(there.aws)
-    found = preflight(services, Wanted(recipe.name, recipe.source, recipe.builder, settings.bake, len(recipe.tasks)))
+    wanted = Wanted(recipe.name, recipe.source, recipe.builder, settings.bake, len(recipe.tasks), settings.publish)
+    found = preflight(services, wanted)
     redaction = Redaction(services.secrets())
     return [replace(each, detail=redaction.text(each.detail)) for each in found]
 

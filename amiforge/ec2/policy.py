@@ -19,7 +19,7 @@ Condition = Mapping[str, Mapping[str, str | Sequence[str]]]
 
 #: A thing that the call makes bears our tag; a thing that the call uses bears it.
 _MADE: Condition = {"StringLike": {f"aws:RequestTag/{RUN}": "*"}}
-_OURS: Condition = {"StringLike": {f"aws:ResourceTag/{RUN}": "*"}}
+OURS: Condition = {"StringLike": {f"aws:ResourceTag/{RUN}": "*"}}
 
 #: Calls that only look, of which EC2 cannot be told on what.
 _LOOKS = (
@@ -129,7 +129,7 @@ def _access(builder: Builder, place: Place) -> Iterator[Statement]:
         yield Statement("CreateGroup", ("ec2:CreateSecurityGroup",), group, _MADE)
         yield Statement("CreateGroupInVpc", ("ec2:CreateSecurityGroup",), place.ec2("vpc/*"))
         if builder.access != "ssm" or builder.ingress:
-            yield Statement("OpenGroup", ("ec2:AuthorizeSecurityGroupIngress",), group, _OURS)
+            yield Statement("OpenGroup", ("ec2:AuthorizeSecurityGroupIngress",), group, OURS)
     if builder.access == "instance-connect":
         endpoint = f"instance-connect-endpoint/{builder.instance_connect_endpoint or '*'}"
         yield Statement("Connect", ("ec2-instance-connect:OpenTunnel",), place.ec2(endpoint))
@@ -179,12 +179,17 @@ def _given(builder: Builder, place: Place) -> Iterator[Statement]:
         role = place.arn("iam", "role/*", regional=False)
         yield Statement("PassRole", ("iam:PassRole",), (role,), service)
     if builder.kms_key:
-        resource, named = _key(builder.kms_key, place)
-        grant: Condition = {"Bool": {"kms:GrantIsForAWSResource": "true"}, **named}
-        via: Condition = {"StringLike": {"kms:ViaService": f"ec2.{place.region}.{place.domain}"}, **named}
-        uses = ("Decrypt", "DescribeKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo")
-        yield Statement("GrantKey", ("kms:CreateGrant",), (resource,), grant)
-        yield Statement("UseKey", tuple(f"kms:{use}" for use in uses), (resource,), via)
+        yield from use_of_key(builder.kms_key, place)
+
+
+def use_of_key(key: str, place: Place) -> Iterator[Statement]:
+    """Give what EC2 has to be allowed on the caller's behalf to encrypt with a KMS key."""
+    resource, named = _key(key, place)
+    grant: Condition = {"Bool": {"kms:GrantIsForAWSResource": "true"}, **named}
+    via: Condition = {"StringLike": {"kms:ViaService": f"ec2.{place.region}.{place.domain}"}, **named}
+    uses = ("Decrypt", "DescribeKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo")
+    yield Statement("GrantKey", ("kms:CreateGrant",), (resource,), grant)
+    yield Statement("UseKey", tuple(f"kms:{use}" for use in uses), (resource,), via)
 
 
 def _key(key: str, place: Place) -> tuple[str, Condition]:
@@ -199,13 +204,13 @@ def _key(key: str, place: Place) -> tuple[str, Condition]:
 
 def _image(place: Place) -> Iterator[Statement]:
     life = ("ModifyInstanceAttribute", "StopInstances", "TerminateInstances", "GetConsoleOutput")
-    yield Statement("Builder", tuple(f"ec2:{name}" for name in life), place.ec2("instance/*"), _OURS)
-    yield Statement("CreateImageOf", ("ec2:CreateImage",), place.ec2("instance/*"), _OURS)
+    yield Statement("Builder", tuple(f"ec2:{name}" for name in life), place.ec2("instance/*"), OURS)
+    yield Statement("CreateImageOf", ("ec2:CreateImage",), place.ec2("instance/*"), OURS)
     yield Statement("CreateImage", ("ec2:CreateImage",), place.ec2("image/*", "snapshot/*"), _MADE)
     finish = ("ModifyImageAttribute", "DeregisterImage")
-    yield Statement("FinishImage", tuple(f"ec2:{name}" for name in finish), place.ec2("image/*"), _OURS)
+    yield Statement("FinishImage", tuple(f"ec2:{name}" for name in finish), place.ec2("image/*"), OURS)
     tags = ("ec2:CreateTags", "ec2:DeleteTags")
-    yield Statement("MarkImage", tags, place.ec2("image/*", "snapshot/*"), _OURS)
+    yield Statement("MarkImage", tags, place.ec2("image/*", "snapshot/*"), OURS)
 
 
 def _end(builder: Builder, place: Place) -> Iterator[Statement]:
@@ -217,7 +222,7 @@ def _end(builder: Builder, place: Place) -> Iterator[Statement]:
     )
     for step, action, kind in made:
         if not (step == "DeleteGroup" and builder.security_groups):
-            yield Statement(step, (f"ec2:{action}",), place.ec2(kind), _OURS)
+            yield Statement(step, (f"ec2:{action}",), place.ec2(kind), OURS)
 
 
 def _one_or_all(values: Sequence[str]) -> str | list[str]:

@@ -32,6 +32,8 @@ from amiforge.ec2.preflight.network import Place
 from amiforge.ec2.preflight.services import CONNECTIONS, Services
 from amiforge.ec2.preflight.source import Source
 from amiforge.ec2.preflight.wanted import Wanted, estimate
+from amiforge.ec2.publication.policy import publishing
+from amiforge.ec2.tags import ARCH, OS, RECIPE
 from amiforge.errors import ConfigError, SourceImageNotFound
 
 T = TypeVar("T")
@@ -284,7 +286,9 @@ class Questions:
             yield arn.finding("permissions")
             return
         where = policy.Place(self.services.clients.region, self.who.account, self.who.partition)
-        found = policy.statements(self.wanted.source, self.wanted.builder, where)
+        wanted = self.wanted
+        about = {RECIPE: wanted.recipe, OS: wanted.source.os, ARCH: wanted.source.architecture}
+        found = (*policy.statements(wanted.source, wanted.builder, where), *publishing(wanted.publish, where, about))
         yield from simulation.judge_all(self.services, arn, simulation.subjects(found))
 
     def allowed(self) -> Iterable[Finding]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from amiforge.ec2.builder import Builder
 from amiforge.ec2.source_image import SourceImage
-from amiforge.settings import BakeSettings
+from amiforge.settings import BakeSettings, PublishSettings
 
 #: Minutes for what every bake does: launch, boot, clean, stop, verify, terminate.
 _ALWAYS = 20
@@ -26,6 +26,7 @@ class Wanted:
         builder: what builds it, and where.
         settings: the image's name, tags, whether it is verified.
         tasks: how many tasks the recipe has.
+        publish: what becomes of the image once it is proven.
     """
 
     recipe: str
@@ -33,6 +34,7 @@ class Wanted:
     builder: Builder
     settings: BakeSettings
     tasks: int = 0
+    publish: PublishSettings = field(default_factory=PublishSettings)
 
 
 def estimate(tasks: int, root_gib: int) -> float:

@@ -85,10 +85,11 @@ def superseded(image: RegionalImage, channel: str, deprecate: datetime | None) -
         if channel in image.channels:
             yield tag(image, f"no more in {channel}", **{CHANNEL: left})
         return
-    if image.stage == "published" or image.channels:
-        yield tag(image, "superseded", **{STATE: "superseded", CHANNEL: ""})
-    if deprecate and (not image.deprecation or datetime.fromisoformat(image.deprecation) > deprecate):
+    newly = image.stage == "published"
+    if deprecate and (not image.deprecation or (newly and datetime.fromisoformat(image.deprecation) > deprecate)):
         yield _deprecated(image, deprecate)
+    if newly or image.channels:
+        yield tag(image, "superseded", **{STATE: "superseded", CHANNEL: ""})
 
 
 def _deprecated(image: RegionalImage, when: datetime) -> Change:

@@ -101,7 +101,8 @@ def decide(stands: tuple[Stand, ...], path: str, channel: str) -> tuple[str, str
         return before.pop(), next(iter(current))
     chosen = {origin for origin, image in current.items() if channel in image.channels}
     if len(current) == 2 and len(chosen) == 1:  # noqa: PLR2004 - the two that a move is between
-        return chosen.pop(), next(origin for origin in current if origin not in chosen)
+        target = chosen.pop()
+        return target, next(origin for origin in current if origin != target)
     fix = f"say which one is wanted: amiforge promote AMI --channel {channel}"
     if len(current) == 1:
         raise ConfigError(f"{path}/previous names no image to go back to, or not the same everywhere", fix=fix)
