@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Iterator
 
@@ -16,15 +17,21 @@ def paragraphs(lines: Iterable[str], indent: int | None = None) -> Iterator[str]
 
     Args:
         lines: with the indent that they have.
-        indent: where the rest of a long line begins; somewhat further than the line itself, if not said.
+        indent: where the rest of a long line begins; if not said, below its last column, or somewhat further than the
+            line itself.
     """
     console = Console()
     for line in lines:
         if not console.is_terminal or len(line) <= console.width:
             yield line
         else:
-            own = len(line) - len(line.lstrip()) + _FURTHER if indent is None else indent
-            yield from wrapped(line, console.width, min(own, console.width // 2))
+            yield from wrapped(line, console.width, _column(line, console.width * 2 // 3) if indent is None else indent)
+
+
+def _column(line: str, most: int) -> int:
+    """Give where the last column of a line begins: after two spaces or more."""
+    gaps = [gap.end() for gap in re.finditer(r"(?<=\S) {2,}", line[:most])]
+    return gaps[-1] if gaps else len(line) - len(line.lstrip()) + _FURTHER
 
 
 def wrapped(line: str, width: int, indent: int) -> list[str]:

@@ -56,6 +56,8 @@ def test_the_rest_of_a_long_line_is_indented(terminal: int) -> None:
     lines = list(paragraphs(["  name  " + "word " * 40], 8))
     assert max(map(len, lines)) <= terminal
     assert {len(line) - len(line.lstrip()) for line in lines[1:]} == {8}
+    columns = list(paragraphs(["    version  1.2  " + "word " * 40]))
+    assert {len(line) - len(line.lstrip()) for line in columns[1:]} == {18}
     assert wrapped("a https://example.com/a-very/long-address", 20, 2) == [
         "a",
         "  https://example.com/a-very/long-address",
