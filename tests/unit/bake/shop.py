@@ -12,7 +12,7 @@ from amiforge.bake.publishing import Market, move, open_market, plan_promotion, 
 from amiforge.ec2.poll import Pace
 from amiforge.ec2.publication.change import Done
 from amiforge.ec2.publication.regional_image import RegionalImage, find_here
-from amiforge.ec2.session import Clients
+from amiforge.ec2.session import Clients, open_session
 from amiforge.ec2.tags import ARCH, FINGERPRINT, OS, RECIPE, ROLE, RUN, STATE
 from amiforge.engine.events import silent
 from amiforge.settings import AwsSettings, PublishSettings
@@ -52,6 +52,10 @@ class Shop:
     def market(self, settings: PublishSettings = SETTINGS) -> Market:
         regions = {name: self.clients[name] for name in (HOME, *settings.regions)}
         return Market(AwsSettings(endpoint_url=self.cloud.url), settings, self.clients[HOME], regions)
+
+    def kms(self, region: str) -> Any:
+        aws = AwsSettings(region=region, endpoint_url=self.cloud.url)
+        return open_session(aws).client("kms", endpoint_url=self.cloud.url)
 
     def fail(self, region: str, times: int = 1) -> None:
         """Let copies to a region fail."""

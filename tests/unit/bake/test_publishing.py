@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from amiforge.ec2.tags import COPY_OF, EXPIRES, FINGERPRINT
-from amiforge.errors import ConfigError, Parked, PublishIncomplete
+from amiforge.errors import AwsRefused, ConfigError, Parked, PublishIncomplete
 from tests.unit.bake.shop import EU, HOME, PARTNER, PATH, REGIONS, SETTINGS, WEST, Shop
 from tests.unit.sandbox.api.conftest import cloud, open_cloud  # noqa: F401
 from tests.unit.sandbox.api.fakes import Cloud
@@ -224,6 +224,22 @@ def test_a_copy_that_nobody_else_could_read_is_refused_before_it_is_made(shop: S
     assert shop.images(WEST) == []
     shop.publish(image, SETTINGS.model_copy(update={"accounts": ()}))
     assert shop.images(WEST) == ["available"]
+
+
+def test_a_copy_is_encrypted_with_the_key_of_its_region(shop: Shop) -> None:
+    image, kms = shop.bake(), shop.kms(WEST)
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    shop.publish(image, SETTINGS.model_copy(update={"kms_keys": {WEST: key}}))
+    (snapshot,) = shop.client(WEST).describe_snapshots(OwnerIds=["self"])["Snapshots"]
+    assert (snapshot["Encrypted"], snapshot["KmsKeyId"]) == (True, key)
+    assert shop.users(WEST, image) == [[PARTNER], [PARTNER]]
+
+
+def test_a_key_that_does_not_exist_is_refused_before_anything_is_copied(shop: Shop) -> None:
+    image = shop.bake()
+    with pytest.raises(AwsRefused, match="DescribeKey"):
+        shop.publish(image, SETTINGS.model_copy(update={"kms_keys": {WEST: "alias/nobodys"}}))
+    assert shop.images(WEST) == []
 
 
 def test_who_is_not_wanted_any_more_is_told_and_not_shut_out(shop: Shop) -> None:
