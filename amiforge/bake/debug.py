@@ -40,6 +40,9 @@ class Patient:
     until: str
 
 
+#: Characters of its console that are told.
+_CONSOLE = 8000
+
 #: The steps up to an instance that runs, whatever it may be that boots on it.
 STEPS: tuple[Step, ...] = (
     ResolveSource(),
@@ -88,7 +91,7 @@ def debug_image(  # noqa: PLR0913 - as of bake
     with opened as run, signals_interrupt():
         walk(run, (*STEPS, look := _LogIn()))
         run.journal.write("ended", outcome="kept")
-        said = console(run.clients, run.builder.id)
+        said = console(run.clients, run.builder.id, _CONSOLE)
         return Patient(run.builder.id, run.id, run.login, look.mute, said, run.tags.expires)
 
 

@@ -52,6 +52,7 @@ Own = Annotated[
     typer.Option("--with", metavar="TESTS", help="Also run the tests in this file or folder; repeatable."),
 ]
 AtOnce = Annotated[int, typer.Option("--at-once", metavar="N", min=1, help="Machines to work on at a time.")]
+Mark = Annotated[bool, typer.Option("--mark", help="Say on an unverified image that it is verified, if it passes.")]
 Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write the outcome as JUnit XML.")]
 
 
@@ -60,6 +61,7 @@ def verify(
     host: HostNames = None,
     hosts_file: HostsFile = None,
     ami: AmiId = None,
+    mark: Mark = False,
     key: KeyFile = None,
     changes: Set = None,
     os: Os = None,
@@ -83,7 +85,7 @@ def verify(
     from amiforge.cli.config import aws_flags, load
 
     names = _names(host or (), hosts_file)
-    if bool(names) == bool(ami) or (ami and own):
+    if bool(names) == bool(ami) or (ami and own) or (mark and not ami):
         raise ConfigError(
             "what to verify is not clear",
             fix="give either --host [USER@]ADDRESS or --ami AMI; --hosts-file and --with go with hosts",
@@ -92,7 +94,7 @@ def verify(
     asked = Asked(changes or (), os or (), arch or (), versions or "")
     chosen = choose_one(recipe, settings, asked).recipe
     if ami:
-        _image(chosen, ami, settings, junit, sandbox=sandbox, as_json=as_json)
+        _image(chosen, ami, settings, junit, mark=mark, sandbox=sandbox, as_json=as_json)
     else:
         _hosts(chosen, names, key, settings, own or (), at_once, junit, as_json=as_json)
 
@@ -159,7 +161,9 @@ def _with_own(
     return found.also(*run_tests(subjects, own, listener)) if subjects else found
 
 
-def _image(recipe: Recipe, ami: str, settings: Config, junit: Path | None, *, sandbox: bool, as_json: bool) -> None:
+def _image(
+    recipe: Recipe, ami: str, settings: Config, junit: Path | None, *, mark: bool, sandbox: bool, as_json: bool
+) -> None:
     from amiforge.bake.verify_image import verify_image
     from amiforge.cli.console import listening
     from amiforge.cli.where import ec2
@@ -181,4 +185,5 @@ def _image(recipe: Recipe, ami: str, settings: Config, junit: Path | None, *, sa
             engine=there.engine,
             listener=listener,
             means=replace(there.means(), verify=checks),
+            mark=mark,
         )

@@ -131,21 +131,24 @@ def leftover_volumes(clients: Clients, tags: Tags) -> Iterator[str]:
             yield f"volume {volume['VolumeId']} ({volume['State']})"
 
 
-def console(clients: Clients, instance_id: str) -> str:
+def console(clients: Clients, instance_id: str, most: int = 2000) -> str:
     """Give the end of what an instance printed on its console; empty when EC2 has nothing yet or does not say.
+
+    What would disturb a terminal is left out.
 
     What it printed just now is known of Nitro types only; of others, what it printed at its boot. Source:
     GetConsoleOutput, EC2 API reference, parameter Latest.
     """
     for latest in (True, False):
         with suppress(AwsRefused):
-            return clients.once.get_console_output(InstanceId=instance_id, Latest=latest).get("Output", "")[-2000:]
+            text = clients.once.get_console_output(InstanceId=instance_id, Latest=latest).get("Output", "")
+            return _CONTROL.sub("", text)[-most:]
     return ""
 
 
 def console_tail(clients: Clients, instance_id: str) -> str:
-    """Give the last line on an instance's console, without what would disturb a terminal."""
-    lines = [line for line in _CONTROL.sub("", console(clients, instance_id)).splitlines() if line.strip()]
+    """Give the last line on an instance's console."""
+    lines = [line for line in console(clients, instance_id).splitlines() if line.strip()]
     return lines[-1].strip()[-_TAIL:] if lines else ""
 
 
