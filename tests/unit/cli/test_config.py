@@ -61,7 +61,11 @@ def test_variables_are_converted_to_the_type_of_their_field(tmp_path: Path, monk
     [
         ("[aws]\nregoin = 'x'", "amiforge.toml: aws.regoin: no such setting", "did you mean region?"),
         ("[awz]\nregion = 'x'", "amiforge.toml: awz: no such setting", "did you mean aws?"),
-        ("region = 'x'", "amiforge.toml: region: no such setting", "known: aws, bake, engine, hooks, publish, recipes, report, ssh"),
+        (
+            "region = 'x'",
+            "amiforge.toml: region: no such setting",
+            "known: aws, bake, engine, hooks, publish, recipes, report, retention, ssh",
+        ),
         ("[engine]\nlock_wait = 0", "amiforge.toml: engine.lock_wait: Input should be greater than 0, and is 0", ""),
         ("[bake]\non_failure = 'ask'", "amiforge.toml: bake.on_failure: Input should be 'cleanup' or 'keep'", ""),
         ("aws = 3", "amiforge.toml: aws must be a table, and is 3", ""),
