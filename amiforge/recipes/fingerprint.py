@@ -27,7 +27,7 @@ _BUILDER = ("volume_gib", "volume_iops", "volume_throughput", "kms_key")
 def fingerprint(recipe: Recipe, source_ami: str, trust: Trust, mirror: str = "") -> str:
     """Give the fingerprint of a recipe's image: 16 hex digits, the same on every machine and in every checkout.
 
-    Of a secret it counts that it is given, not what it is (docs/decisions/020). Empty where the code of a task lies in
+    Of a secret it counts that it is given, not what it is (docs/decisions/021). Empty where the code of a task lies in
     no file: what such a recipe makes is known only by baking it.
 
     Args:
