@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,7 +23,7 @@ _UNITS = (("d", 86400), ("h", 3600), ("min", 60))
 
 Recipe = Annotated[
     str,
-    typer.Argument(metavar="[RECIPE]", help="Of this recipe only.", autocompletion=complete_recipe, show_default=False),
+    typer.Argument(metavar="RECIPE", help="Of this recipe only.", autocompletion=complete_recipe, show_default=False),
 ]
 State = Annotated[
     list[str] | None,
@@ -67,7 +67,6 @@ def _named(names: Sequence[str] | None) -> tuple[str, ...]:
 
 def _print(entries: Sequence[Entry], *, long: bool, as_json: bool) -> None:
     from amiforge.cli.listing import print_listing
-    from amiforge.ec2.catalogue import as_data
 
     now = datetime.now(UTC)
     if as_json:
@@ -135,3 +134,31 @@ def _labelled(told: Mapping[str, str], indent: str) -> Iterator[str]:
     for label, text in told.items():
         if text:
             yield f"{indent}{label:<12}" + text.replace("\n", f"\n{indent}{'':<12}")
+
+
+def as_data(entry: Entry) -> dict[str, Any]:
+    """Give everything about an image and its copies as JSON can carry it."""
+    own = ("id", "name", "recipe", "os", "arch", "run", "fingerprint", "source")
+    return {
+        **{name: getattr(entry, name) for name in own},
+        "channels": list(entry.channels),
+        "state": entry.stage,
+        "created": entry.created.isoformat(),
+        "launched": entry.launched.isoformat() if entry.launched else None,
+        "regions": list(entry.regions),
+        "shared": list(entry.shared),
+        "copies": [_copy_as_data(ami) for ami in entry.amis],
+    }
+
+
+def _copy_as_data(ami: Ami) -> dict[str, Any]:
+    plain = ("region", "id", "name", "protected", "size", "encrypted")
+    lists = ("shared", "snapshots", "pointers", "users", "doubts")
+    times = ("created", "launched", "deprecated")
+    return {
+        **{name: getattr(ami, name) for name in plain},
+        "ec2_state": ami.state,
+        "state": ami.stage,
+        **{name: list(getattr(ami, name)) for name in lists},
+        **{name: at.isoformat() if (at := getattr(ami, name)) else None for name in times},
+    }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from amiforge.cli.images import Recipe, age, condition, few
+from amiforge.cli.images import Recipe, age, as_data, condition, few
 from amiforge.cli.options import ConfigFile, Json, Profile, Sandbox
 from amiforge.cli.regions import Regions, open_regions
 from amiforge.errors import CleanupIncomplete
@@ -121,8 +121,6 @@ def _row(decision: Decision, now: datetime) -> tuple[str, ...]:
 
 
 def _as_data(decision: Decision) -> dict[str, Any]:
-    from amiforge.ec2.catalogue import as_data
-
     return {"event": "Retention", "action": decision.action, "why": list(decision.why), **as_data(decision.entry)}
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from amiforge.ec2.image_use import (
     Use,
@@ -294,31 +294,3 @@ def _with_shares(clients: Clients, ami: Ami) -> Ami:
         return replace(ami, shared=shares(clients, ami.id))
     except AwsRefused as error:
         return replace(ami, doubts=(*ami.doubts, f"shares cannot be looked up, {error.message}"))
-
-
-def as_data(entry: Entry) -> dict[str, Any]:
-    """Give everything about an image and its copies as JSON can carry it."""
-    own = ("id", "name", "recipe", "os", "arch", "run", "fingerprint", "source")
-    return {
-        **{name: getattr(entry, name) for name in own},
-        "channels": list(entry.channels),
-        "state": entry.stage,
-        "created": entry.created.isoformat(),
-        "launched": entry.launched.isoformat() if entry.launched else None,
-        "regions": list(entry.regions),
-        "shared": list(entry.shared),
-        "copies": [_copy_as_data(ami) for ami in entry.amis],
-    }
-
-
-def _copy_as_data(ami: Ami) -> dict[str, Any]:
-    plain = ("region", "id", "name", "protected", "size", "encrypted")
-    lists = ("shared", "snapshots", "pointers", "users", "doubts")
-    times = ("created", "launched", "deprecated")
-    return {
-        **{name: getattr(ami, name) for name in plain},
-        "ec2_state": ami.state,
-        "state": ami.stage,
-        **{name: list(getattr(ami, name)) for name in lists},
-        **{name: at.isoformat() if (at := getattr(ami, name)) else None for name in times},
-    }

@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from amiforge.ec2.catalogue import Ami, Entry, Search, as_data, group, pointer_path, read
+from amiforge.cli.images import as_data
+from amiforge.ec2.catalogue import Ami, Entry, Search, group, pointer_path, read
 from amiforge.ec2.image_use import scaling_groups
 from amiforge.ec2.refusal import refused
 from amiforge.ec2.session import Clients
@@ -150,6 +151,14 @@ def test_what_may_not_be_asked_is_a_doubt_about_every_image(shelf: Shelf, operat
     for entry in found(shelf, Search(path="/amiforge")):
         (told,) = entry.amis[0].doubts
         assert told.startswith(doubt)
+
+
+@sockets
+def test_who_uses_images_is_only_asked_for_if_that_is_wanted(shelf: Shelf) -> None:
+    shelf.put(1)
+    shelf.ec2.app.traffic.clear()
+    assert len(found(shelf, Search(uses=False))) == 1
+    assert {call.operation for call in shelf.ec2.app.traffic.calls} == {"DescribeImages"}
 
 
 @sockets
