@@ -10,7 +10,7 @@ from pathlib import Path
 from amiforge.ec2.catalogue import Ami, Entry, Search, read
 from amiforge.ec2.publication.regions import open_regions
 from amiforge.ec2.resolve import resolve
-from amiforge.ec2.session import Clients, open_clients
+from amiforge.ec2.session import Clients, open_clients, open_session
 from amiforge.ec2.tags import FINGERPRINT
 from amiforge.engine.lockfile import Lockfile
 from amiforge.recipes.fingerprint import fingerprint
@@ -76,14 +76,15 @@ def find_baked(  # noqa: PLR0913 - two things are needed, and each of the others
         AwsRefused: AWS does not let us ask.
     """
     engine, publish = engine or EngineSettings(), publish or PublishSettings()
-    home = open_clients(aws)
+    session = open_session(aws)
+    home = open_clients(aws, session=session)
     trust = Lockfile(Path(engine.lock_file)).trust() if trust is None else trust
     wanted = fingerprint(recipe, resolve(home, recipe.source).ami, trust, engine.mirror)
     if not wanted:
         return None
 
     def open_in(region: str) -> Clients:
-        return open_clients(aws.model_copy(update={"region": region}))
+        return open_clients(aws.model_copy(update={"region": region}), session=session)
 
     regions = open_regions(home, (home.region, *publish.regions), open_in)
     found = read([*regions.values()], Search(tags={FINGERPRINT: (wanted,)}, uses=False)).entries

@@ -25,7 +25,7 @@ class Folder(Task):
 
 @pytest.fixture
 def baked(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(reuse, "open_clients", lambda _aws: bench.cloud.clients)
+    monkeypatch.setattr(reuse, "open_clients", lambda _aws, **_: bench.cloud.clients)
     return bench.bake().image
 
 
@@ -107,7 +107,7 @@ def test_an_image_whose_code_changed_while_it_was_baked_is_not_found(
 ) -> None:
     digests = iter(["as it was", "as it is"])
     monkeypatch.setattr(fingerprint, "shared_code", lambda: next(digests, "as it is"))
-    monkeypatch.setattr(reuse, "open_clients", lambda _aws: bench.cloud.clients)
+    monkeypatch.setattr(reuse, "open_clients", lambda _aws, **_: bench.cloud.clients)
     assert bench.bake().image
     assert find(bench) is None
     assert bench.bake().image
