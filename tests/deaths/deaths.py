@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -22,8 +23,8 @@ from amiforge.errors import CheckFailed
 from amiforge.recipes.recipe import Recipe
 from amiforge.sandbox.api.app import App
 from amiforge.sandbox.faults import Fault
-from amiforge.settings import AwsSettings, BakeSettings
-from tests.deaths.ec2 import SOURCE
+from amiforge.settings import AwsSettings, BakeSettings, PublishSettings
+from tests.deaths.ec2 import ELSEWHERE, REGION, SOURCE
 from tests.deaths.machines import PretendMachines
 from tests.deaths.process import End, Moment, World, die, run
 
@@ -36,6 +37,11 @@ RECIPE = Recipe(
 )
 #: What a killed process has written is there for the next one, on a disk or not.
 _MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - mkdtemp makes a folder of its own there
+POINTER = "/acme/{recipe}"
+_PUBLISHED = "\n".join(
+    rf"{where}image (?P<{name}>ami-\w+) published\n{where}pointer /acme/empty/current (?P={name})"
+    for name, where in (("here", ""), ("there", f"{ELSEWHERE} "))
+)
 Sequel = Literal["resume", "gc"]
 
 
@@ -50,6 +56,7 @@ class Plan:
         faults: what goes wrong in EC2 besides.
         bad: a check finds something wrong with the image, so that the bake fails and keeps it as failed.
         builder_gone: between death and sequel the builder has powered itself off.
+        publish: what is proven is copied to another region, and named by pointers in both.
     """
 
     death: Moment
@@ -58,6 +65,7 @@ class Plan:
     faults: tuple[Fault, ...] = ()
     bad: bool = False
     builder_gone: bool = False
+    publish: bool = False
 
 
 @dataclass
@@ -87,7 +95,7 @@ class Attempt:
         try:
             first = self._child(self._bake, self.plan.death)
             self.outcome.boundary = self._last_line()
-            good = [name for name in self.world.inventory() if name.endswith(" verified")]
+            good = [name for name in self.world.inventory() if _stays(name)]
             if self.plan.builder_gone:
                 self._power_off()
             if not first.killed:
@@ -111,7 +119,7 @@ class Attempt:
             self._expect_one_image("failed")
         else:
             self._expect_error(end)
-            self._expect_one_image()
+            self._expect_good()
 
     def _resumed(self) -> None:
         for moment in self.plan.again:
@@ -123,7 +131,7 @@ class Attempt:
             self._expect_one_image("failed")
         else:
             self._expect_error(end)
-            self._expect_one_image()
+            self._expect_good()
             self._expect_nothing_twice()
 
     def _expect_nothing_twice(self) -> None:
@@ -150,6 +158,15 @@ class Attempt:
         if keys:
             self.outcome.wrong.append(f"private keys lie about: {keys}")
 
+    def _expect_good(self) -> None:
+        """One image; if it is to be published, one copy of it as well, and a pointer to each."""
+        if not self.plan.publish:
+            self._expect_one_image()
+            return
+        found = self.world.inventory()
+        if not re.fullmatch(_PUBLISHED, "\n".join(found)):
+            self.outcome.wrong.append(f"instead of an image published in two regions there is: {found}")
+
     def _expect(self, when: str, wanted: Sequence[str]) -> None:
         found = self.world.inventory()
         if found != list(wanted):
@@ -171,20 +188,31 @@ class Attempt:
     def _settings(self) -> BakeSettings:
         return BakeSettings(runs=str(self.runs), poll=0.05)
 
+    @property
+    def _publish(self) -> PublishSettings | None:
+        return PublishSettings(regions=(ELSEWHERE,), pointer=POINTER) if self.plan.publish else None
+
     def _means(self) -> Any:
         return PretendMachines(self.folder).means(bad=self.plan.bad)
 
     def _bake(self, _moment: Moment) -> None:
         instance._SEEN = 0.5
         with _failing(self.plan.bad):
-            bake(RECIPE, self.world.settings, settings=self._settings, means=self._means())
+            bake(RECIPE, self.world.settings, publish=self._publish, settings=self._settings, means=self._means())
 
     def _resume(self, _moment: Moment) -> None:
         instance._SEEN = 0.5
         for history in self._histories():
             if history.outcome not in {"baked", "failed"}:
                 with _failing(self.plan.bad):
-                    resume(history, RECIPE, self.world.settings, settings=self._settings, means=self._means())
+                    resume(
+                        history,
+                        RECIPE,
+                        self.world.settings,
+                        publish=self._publish,
+                        settings=self._settings,
+                        means=self._means(),
+                    )
 
     def _histories(self) -> list[History]:
         """Give the run, if it was begun: one that died before its first line has made nothing."""
@@ -193,6 +221,11 @@ class Attempt:
     def _collect(self, moment: Moment) -> None:
         for folder in self.runs.glob("[0-9]*"):
             _gc(self.world.settings, self.runs, folder.name, moment)
+
+
+def _stays(name: str) -> bool:
+    """Tell whether a thing is nobody's leftover: an image that is proven, and what names it."""
+    return "pointer " in name or name.endswith((" verified", " published"))
 
 
 class _failing:  # noqa: N801 - reads as a statement
@@ -217,7 +250,7 @@ def _gc(settings: AwsSettings, runs: Path, name: str, moment: Moment) -> None:
     }
     if moment.call:
         _die_at_call(moment.call)
-    status = app.run(["gc", "--run", name, "--delete"])
+    status = app.run(["gc", "--run", name, "--region", REGION, "--region", ELSEWHERE, "--delete"])
     if status:
         raise SystemExit(status)
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from moto.ec2.models import ec2_backends
+from moto.ssm.models import ssm_backends
 from werkzeug.test import Client
 
 from amiforge.sandbox.api.account import ACCOUNT_ID, Account
@@ -23,6 +24,8 @@ from tests.deaths.machines import PretendMachines
 from tests.unit.sandbox.api.fakes import FakeAddresses, put_moto_back
 
 REGION = "us-east-1"
+#: Where images are copied to.
+ELSEWHERE = "us-west-2"
 SOURCE = ImageRecord(
     id="ami-0source",
     name="al2023-ami-2023.9-x86_64",
@@ -85,19 +88,26 @@ class Ec2:
                 self._busy -= 1
 
     def quiet(self) -> None:
-        """Wait until every call that has reached us is carried out."""
+        """Wait until every call that has reached us is carried out, and every pointer is checked."""
         calm = 0
         while calm < 3:
             time.sleep(0.005)
-            calm = 0 if self._busy else calm + 1
+            calm = 0 if self._busy or any(_parameters(region)._checking for region in _regions()) else calm + 1
 
     def order(self, fault: Fault) -> None:
         self.account.faults.order(fault)
 
-    def inventory(self, region: str = REGION) -> list[str]:
-        """Name everything there is, tagged or not, but the source image and what an account has from its beginning."""
+    def inventory(self) -> list[str]:
+        """Name everything there is, tagged or not, but the source image and what an account has from its beginning.
+
+        What is not in the region that is baked in has its own region before its name.
+        """
         with self.account.lock:
-            return sorted(_there(ec2_backends[ACCOUNT_ID][region]))
+            return sorted(
+                name if region == REGION else f"{region} {name}"
+                for region in _regions()
+                for name in (*_there(ec2_backends[ACCOUNT_ID][region]), *_pointers(region))
+            )
 
     def made(self) -> dict[str, int]:
         """Give how many instances of each role there ever were, and how many images."""
@@ -122,3 +132,20 @@ def _there(ec2: Any) -> Iterator[str]:
             yield f"image {image.id} {state.get('amiforge:state', 'untagged')}"
     parts = {device["Ebs"]["SnapshotId"] for image in ec2.amis.values() for device in image.block_device_mappings}
     yield from (f"snapshot {name}" for name in ec2.snapshots if name not in parts)
+
+
+def _regions() -> Iterator[str]:
+    """Give the regions of which anything was ever asked."""
+    yield REGION
+    if ELSEWHERE in ec2_backends[ACCOUNT_ID].keys():  # noqa: SIM118 - its `in` knows every region
+        yield ELSEWHERE
+
+
+def _parameters(region: str) -> Any:
+    return ssm_backends[ACCOUNT_ID][region]
+
+
+def _pointers(region: str) -> Iterator[str]:
+    for name, versions in _parameters(region)._parameters.items():
+        if versions and not name.startswith("/aws/"):
+            yield f"pointer {name} {versions[-1].value}"

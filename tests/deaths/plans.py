@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from itertools import cycle
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from amiforge.sandbox.faults import CallFault
 from tests.deaths.deaths import Plan, Sequel
@@ -25,8 +25,19 @@ BOTH: tuple[Sequel, ...] = ("resume", "gc")
 Where = Literal["before", "after", "torn"]
 
 
-def few(lines: int, failing: int) -> Iterator[Plan]:
+class Lines(NamedTuple):
+    """How many lines the journal of a bake has that nobody kills: one that ends well, one that fails, and one that
+    publishes its image too.
+    """
+
+    good: int
+    failing: int
+    published: int
+
+
+def few(lengths: Lines) -> Iterator[Plan]:
     """Every boundary once, resumed and collected by turns, and one of each other sort."""
+    lines, failing, published = lengths
     sequels = cycle(BOTH)
     yield from (Plan(Moment(line=number), next(sequels)) for number in range(1, lines + 1))
     yield from (
@@ -35,10 +46,12 @@ def few(lines: int, failing: int) -> Iterator[Plan]:
     yield Plan(Moment(line=lines // 2), "resume", again=(Moment(line=lines // 8), Moment(line=lines // 4)))
     yield Plan(Moment(line=lines // 2), "gc", again=(Moment(call=12),))
     yield Plan(Moment(line=failing - 5), "resume", bad=True)
+    yield from (Plan(Moment(line=number), next(sequels), publish=True) for number in range(lines, published + 1))
 
 
-def all_(lines: int, seconds: float, failing: int, seed: int) -> Iterator[Plan]:
-    """All of them; `seconds` is how long a bake takes, `failing` how many lines one writes that fails."""
+def all_(lengths: Lines, seconds: float, seed: int) -> Iterator[Plan]:
+    """All of them; `seconds` is how long a bake takes."""
+    lines, failing, published = lengths
     dice = random.Random(seed)  # noqa: S311 - to be had again, not secret
     for sequel in BOTH:
         yield from (Plan(Moment(line=number), sequel) for number in range(1, lines + 1))
@@ -50,8 +63,17 @@ def all_(lines: int, seconds: float, failing: int, seed: int) -> Iterator[Plan]:
     turns = cycle(BOTH)
     yield from (Plan(Moment(line=number, where="after"), next(turns)) for number in range(1, lines + 1))
     yield from (Plan(Moment(line=number), next(turns), bad=True) for number in range(lines * 2 // 3, failing + 1))
+    yield from _publishing(lines, published)
     yield from _again(lines, seconds, dice)
     yield from (Plan(Moment(line=number), "resume", builder_gone=True) for number in range(1, lines + 1, 3))
+
+
+def _publishing(lines: int, published: int) -> Iterator[Plan]:
+    """Deaths after the image is proven, and answers lost there."""
+    for sequel in BOTH:
+        yield from (Plan(Moment(line=number), sequel, publish=True) for number in range(lines, published + 1))
+        for name in ("CopyImage", "PutParameter", "ModifyImageAttribute"):
+            yield Plan(Moment(operation=name), sequel, faults=_lost(name, 0), publish=True)
 
 
 def _again(lines: int, seconds: float, dice: random.Random) -> Iterator[Plan]:
