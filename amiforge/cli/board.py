@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import singledispatchmethod
@@ -57,6 +57,8 @@ class Board:
         self.root = Row(title, started=started)
         self._apply: Row | None = None
         self._checks: Row | None = None
+        self._counts: Counter[str] = Counter()
+        self._whole = True
         self._lines = Lines()
 
     @singledispatchmethod
@@ -123,6 +125,7 @@ class Board:
 
     @see.register
     def _(self, event: events.RebootStarted) -> None:
+        self._checks = None
         self._open.rows.append(Row("reboot", detail=event.reason, started=event.at))
 
     @see.register
@@ -154,16 +157,14 @@ class Board:
     def _(self, event: events.CheckFinished) -> None:
         self._open.doing = ""
         if self._checks is None:
+            self._whole, self._counts = self._open is self.root, Counter()
             self._checks = Row("checks", state="note")
             self._open.rows.append(self._checks)
-        outcome: State = {"passed": "done", "failed": "failed", "skipped": "skipped"}[event.outcome]  # type: ignore[assignment]
-        title = f"{event.task}: {event.title}"
-        self._checks.rows.append(Row(title, state=outcome, detail=event.detail if outcome != "done" else ""))
-
-    @see.register
-    def _(self, event: events.HookFailed) -> None:
-        said, output = f"{event.milestone}: {event.message}", Lines().feed(event.lines.get("output", "") + "\n")
-        self._open.rows.append(Row("warning", state="note", detail=said, tail=deque(output, TAIL_LINES)))
+        self._counts[event.outcome] += 1
+        self._checks.detail = ", ".join(f"{count} {outcome}" for outcome, count in self._counts.items())
+        # Within a bake, dozens that are as they should be would bury everything else.
+        if self._whole or event.outcome == "failed":
+            self._checks.rows.append(_check(event))
 
     @see.register
     def _(self, event: events.Failed) -> None:
@@ -194,6 +195,11 @@ class Board:
                 return row
         parent.rows.append(Row(name))
         return parent.rows[-1]
+
+
+def _check(event: events.CheckFinished) -> Row:
+    outcome: State = {"passed": "done", "failed": "failed", "skipped": "skipped"}[event.outcome]  # type: ignore[assignment]
+    return Row(f"{event.task}: {event.title}", state=outcome, detail=event.detail if outcome != "done" else "")
 
 
 def _leave(row: Row, state: State, at: float) -> None:

@@ -137,24 +137,31 @@ def test_link_losses_and_recorded_downloads_are_noted_where_they_happen() -> Non
     ]
 
 
-def test_checks_gather_under_the_step_that_makes_them() -> None:
-    shown = board(
-        StepStarted(step="verify"),
-        CheckFinished(task="efa", title="installed", outcome="passed"),
-        CheckFinished(task="efa", title="version", outcome="failed", detail="is 1"),
-        CheckFinished(task="efa", title="device", outcome="skipped", detail="no device"),
-        StepFinished(step="verify", seconds=1),
-        StepStarted(step="again"),
-        CheckFinished(task="efa", title="installed", outcome="passed"),
-    )
-    verify, again = shown.root.rows
-    rows = [(row.title, row.state, row.detail) for row in verify.rows[0].rows]
-    assert rows == [
+CHECKS = (
+    CheckFinished(task="efa", title="installed", outcome="passed"),
+    CheckFinished(task="efa", title="version", outcome="failed", detail="is 1"),
+    CheckFinished(task="efa", title="device", outcome="skipped", detail="no device"),
+)
+
+
+def rows_of(row: Row) -> list[tuple[str, str, str]]:
+    return [(each.title, each.state, each.detail) for each in row.rows]
+
+
+def test_a_step_counts_its_checks_pass_by_pass_and_names_those_that_failed() -> None:
+    reboot = RebootStarted(at=1, host="h", reason="twice"), RebootFinished(at=2, host="h", seconds=1, kernel="6")
+    shown = board(StepStarted(step="verify"), *CHECKS, *reboot, CHECKS[0], StepFinished(step="verify", seconds=1))
+    first, _, second = shown.root.rows[0].rows
+    assert (first.detail, second.detail) == ("1 passed, 1 failed, 1 skipped", "1 passed")
+    assert (rows_of(first), rows_of(second)) == ([("efa: version", "failed", "is 1")], [])
+
+
+def test_checks_that_belong_to_no_step_are_all_named() -> None:
+    assert rows_of(board(*CHECKS).root.rows[0]) == [
         ("efa: installed", "done", ""),
         ("efa: version", "failed", "is 1"),
         ("efa: device", "skipped", "no device"),
     ]
-    assert len(again.rows[0].rows) == 1
 
 
 @pytest.mark.parametrize("end", [Failed(at=20, message="no"), None])
