@@ -107,12 +107,12 @@ def _recipe(verdict: Verdict, named: str | None, settings: Config) -> Recipe:
 def _shown(verdict: Verdict, patient: Patient, *, sandbox: bool) -> Iterator[str]:
     where = " --sandbox" if sandbox else ""
     said = " ".join(filter(None, (verdict.state, f"until {verdict.expires}" if verdict.expires else "")))
+    yield f"console   {'nothing yet' * (not patient.console.strip())}"
+    yield from (f"    {line}" for line in patient.console.strip().splitlines())
     yield ""
     yield f"image     {verdict.image}" + (f"  {said}" if said else "")
     if verdict.reason:
         yield f"because   {verdict.reason}"
     yield f"instance  {patient.instance}, which ends by itself, or by gc after {patient.until}"
-    yield f"console   {'nothing yet' * (not patient.console.strip())}"
-    yield from (f"    {line}" for line in patient.console.strip().splitlines())
     yield f"silent    {patient.mute}" if patient.mute else f"log in    {patient.login}"
     yield f"remove    amiforge gc --run {patient.run} --delete{where}"
