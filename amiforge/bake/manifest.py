@@ -27,7 +27,6 @@ from amiforge.engine.events import (
     TaskFinished,
     silent,
 )
-from amiforge.engine.lockfile import Lockfile
 from amiforge.recipes import version_sets
 from amiforge.recipes.recipe import Recipe
 from amiforge.recipes.software import software
@@ -258,7 +257,7 @@ def _components(recipe: Recipe, version_set: str) -> Iterator[Component]:
 
 
 def _artifacts(run: Run, notes: Notes) -> Iterator[Artifact]:
-    trust = run.means.trust or Lockfile(Path(run.engine.lock_file)).trust()
+    trust = run.means.trusted(run.engine)
     for each in downloads(run.recipe):
         yield Artifact(kind=each.kind, url=each.url, digest=each.proof(trust) or notes.recorded.get(each.url, ""))
 

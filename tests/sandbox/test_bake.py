@@ -12,6 +12,8 @@ from amiforge.bake import bake, opening
 from amiforge.bake.clean import table_script
 from amiforge.bake.journal import read
 from amiforge.bake.manifest import Manifest
+from amiforge.bake.manifests import read_manifest
+from amiforge.bake.release import MANIFEST
 from amiforge.bake.steps import STEPS
 from amiforge.ec2.builder import Builder
 from amiforge.ec2.session import Clients, open_clients
@@ -71,7 +73,9 @@ def test_a_bake_leaves_a_verified_image_and_nothing_else(baked: Manifest, cloud:
     assert [{tag["Key"]: tag["Value"] for tag in each["Tags"]}["amiforge:run"] for each in snapshots] == [baked.run]
 
 
-def test_instances_of_the_image_are_machines_of_their_own(baked: Manifest, cloud: Cloud) -> None:
+def test_instances_of_the_image_are_machines_of_their_own_that_know_what_they_are(
+    baked: Manifest, cloud: Cloud
+) -> None:
     """No user data here: what sshd shows and who may enter is what everybody gets who launches the image."""
     one, other = cloud.running(baked.image), cloud.running(baked.image)
     identity = "cat /etc/machine-id; cut -d' ' -f2 /etc/ssh/ssh_host_*_key.pub"
@@ -80,6 +84,10 @@ def test_instances_of_the_image_are_machines_of_their_own(baked: Manifest, cloud
     assert not first & second
     assert "amiforge" not in cloud.ssh(one, "sudo cat /root/.ssh/authorized_keys /home/*/.ssh/authorized_keys")
     assert not cloud.ssh(one, "cloud-init status --wait >/dev/null; systemctl --failed --no-legend --plain")
+    said = read_manifest(cloud.ssh(one, f"cat {MANIFEST}"), MANIFEST)
+    assert (said.run, said.source, said.inventory) == (baked.run, baked.source, baked.inventory)
+    assert {"systemd", "dnf"} <= {each.name for each in said.inventory.packages}
+    assert cloud.ssh(one, '. /etc/amiforge-release && echo "$RUN $SOURCE_AMI"').split() == [baked.run, baked.source.ami]
 
 
 def test_a_fresh_instance_is_full_of_what_the_wipe_removes_again(cloud: Cloud) -> None:
