@@ -63,7 +63,6 @@ def open_market(aws: AwsSettings, settings: PublishSettings, listener: Listener)
     Raises:
         ConfigError: no region is given anywhere, or the profile does not exist.
     """
-
     session = open_session(aws)
 
     def open_in(region: str) -> Clients:

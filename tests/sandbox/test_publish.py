@@ -23,7 +23,7 @@ GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "publish.md"
 FIRST, SECOND = "ami-0123456789abcdef0", "ami-0fedcba9876543210"
 PARTNER = "111122223333"
 REGIONS = ("us-east-1", "us-west-2", "eu-west-1")
-STABLE = "/amiforge/base/al2023/x86_64/stable"
+STABLE, PROD = (f"/amiforge/base/al2023/x86_64/{channel}" for channel in ("stable", "prod"))
 KIND = {"recipe": "base", "os": "al2023", "arch": "x86_64", "state": "verified", "run": "published", "role": "image"}
 
 
@@ -79,9 +79,8 @@ class Shop:
             ec2, ssm = self.client(region), self.client(region, "ssm")
             for image in ec2.describe_images(Owners=["self"], Filters=[named("base")])["Images"]:
                 ec2.deregister_image(ImageId=image["ImageId"], DeleteAssociatedSnapshots=True)
-            for parameter in ssm.describe_parameters()["Parameters"]:
-                if parameter["Name"].startswith("/amiforge/"):
-                    ssm.delete_parameter(Name=parameter["Name"])
+            names = [f"{path}/{name}" for path in (STABLE, PROD) for name in ("current", "previous")]
+            ssm.delete_parameters(Names=names)
 
 
 def named(recipe: str) -> dict[str, Any]:
@@ -113,7 +112,7 @@ def test_the_guide_publishes_two_images_rolls_back_and_promotes(shop: Shop) -> N
     assert [(line, status) for line in lines if (status := shop.run(line))] == []
     assert shop.names(f"{STABLE}/current") == dict.fromkeys(REGIONS, FIRST)
     assert shop.names(f"{STABLE}/previous") == dict.fromkeys(REGIONS, SECOND)
-    assert shop.names(f"{STABLE.replace('stable', 'prod')}/current") == dict.fromkeys(REGIONS, FIRST)
+    assert shop.names(f"{PROD}/current") == dict.fromkeys(REGIONS, FIRST)
     assert shop.shared() == [[PARTNER]] * 6
 
 

@@ -42,7 +42,7 @@ def _tags(image: RegionalImage, origin: RegionalImage) -> Iterator[Change]:
         yield tag(image, "tags", **lacking)
     if EXPIRES in image.tags:
         resources = {"Resources": [image.id, *image.snapshots], "Tags": [{"Key": EXPIRES}]}
-        yield Change("kept", "delete_tags", resources)
+        yield Change("expires no more", "delete_tags", resources)
 
 
 def _deprecation(image: RegionalImage, wanted: Publication) -> Iterator[Change]:
