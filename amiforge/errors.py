@@ -30,6 +30,7 @@ AmiforgeError
     SourceImageNotFound      no image answers the description
     LaunchFailed             no builder could be started
     ImageFailed              the image did not become available
+    PublishIncomplete        the image is good, and not published everywhere; `amiforge resume` goes on with that
     CleanupIncomplete        something of ours is still there; lists it
     RunBusy                  another process here bakes this, or works on this run
     Parked               75    EC2 needs longer, or cannot be asked now; nothing is lost, `amiforge resume` goes on

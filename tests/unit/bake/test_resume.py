@@ -96,7 +96,7 @@ def test_the_manifest_of_a_resumed_run_tells_the_whole_run(bench: Bench) -> None
     assert {"provision", "clean", "create image", "verify image"} <= set(steps)
     assert steps.count("provision") == 1
     assert Manifest.model_validate_json((bench.run_folder / "manifest.json").read_text()) == made
-    assert made.versions.packages == {"jq": "1.7-1"}
+    assert [(each.name, each.version) for each in made.inventory.packages] == [("jq", "1.7-1")]
 
 
 @pytest.mark.parametrize("fault", ["", "UnauthorizedOperation"])
