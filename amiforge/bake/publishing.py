@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from amiforge.bake.hooks import Hook, Notice, tell
 from amiforge.bake.loop import signals_interrupt
 from amiforge.ec2.publication.change import Done
 from amiforge.ec2.publication.copies import copy
 from amiforge.ec2.publication.encryption import ask_kms, refuse_unshareable
 from amiforge.ec2.publication.plan import Publication, plan
-from amiforge.ec2.publication.publish import STAGES, Stage
+from amiforge.ec2.publication.publish import STAGES, Stage, available
 from amiforge.ec2.publication.regional_image import RegionalImage, find_image
 from amiforge.ec2.publication.regions import open_regions
 from amiforge.ec2.publication.switch import Switch, carry_out_switch, promotion, rollback
 from amiforge.ec2.session import Clients, open_clients, open_session
+from amiforge.ec2.tags import ARCH, OS, RECIPE, RUN
 from amiforge.engine.events import Listener, StepFinished, StepStarted, Waiting
 from amiforge.errors import AmiforgeError, ConfigError
 from amiforge.settings import AwsSettings, PublishSettings
@@ -35,12 +37,14 @@ class Market:
         settings: what is wanted.
         home: region where images are baked.
         regions: all of them, home first.
+        hooks: told of what is published.
     """
 
     aws: AwsSettings
     settings: PublishSettings
     home: Clients
     regions: Mapping[str, Clients]
+    hooks: Sequence[Hook] = ()
 
     def image(self, ami: str) -> RegionalImage:
         """Find an image of the account in the home region.
@@ -57,7 +61,7 @@ class Market:
         return found
 
 
-def open_market(aws: AwsSettings, settings: PublishSettings, listener: Listener) -> Market:
+def open_market(aws: AwsSettings, settings: PublishSettings, listener: Listener, hooks: Sequence[Hook] = ()) -> Market:
     """Open the clients of the configured region and of those that the settings name; the listener hears of waits.
 
     Raises:
@@ -70,7 +74,7 @@ def open_market(aws: AwsSettings, settings: PublishSettings, listener: Listener)
 
     home = _heard(open_clients(aws, session=session), listener)
     names = dict.fromkeys((home.region, *settings.regions))
-    return Market(aws, settings, home, open_regions(home, names, open_in))
+    return Market(aws, settings, home, open_regions(home, names, open_in), hooks)
 
 
 def plan_publication(market: Market, ami: str, *, unverified: bool = False) -> Publication:
@@ -99,9 +103,12 @@ def publish(market: Market, wanted: Publication, listener: Listener, on_done: On
     """
     titles = ("copy image", "set attributes", "share image", "move pointers", "mark as published")
     stages: tuple[Stage, ...] = (copy, *STAGES)
+    done: list[Done] = []
     with signals_interrupt():
         for title, stage in zip(titles, stages, strict=True):
-            _stage(title, lambda stage=stage: stage(wanted, market.regions), listener, on_done)  # type: ignore[misc]
+            done += _stage(title, lambda stage=stage: stage(wanted, market.regions), listener, on_done)  # type: ignore[misc]
+    if done and market.hooks:
+        _announce(market, {name: available(wanted, clients) for name, clients in market.regions.items()}, listener)
 
 
 def plan_promotion(market: Market, ami: str) -> Switch:
@@ -133,10 +140,27 @@ def move(market: Market, switch: Switch, listener: Listener, on_done: OnDone) ->
         return carry_out_switch(switch, market.regions, datetime.now(UTC), market.settings)
 
     with signals_interrupt():
-        _stage("move pointers", work, listener, on_done)
+        if _stage("move pointers", work, listener, on_done):
+            _announce(market, switch.images, listener)
 
 
-def _stage(title: str, work: Callable[[], Iterable[Done]], listener: Listener, on_done: OnDone) -> None:
+def _announce(market: Market, images: Mapping[str, RegionalImage], listener: Listener) -> None:
+    """Tell the hooks which image is published where, or named by a pointer from now on."""
+    home = images[market.home.region]
+    notice = Notice(
+        event="published",
+        run=home.tags.get(RUN, ""),
+        recipe=home.tags.get(RECIPE, ""),
+        os=home.tags.get(OS, ""),
+        arch=home.tags.get(ARCH, ""),
+        region=home.region,
+        image=home.id,
+        published={region: image.id for region, image in images.items()},
+    )
+    tell(notice, market.hooks, listener)
+
+
+def _stage(title: str, work: Callable[[], Iterable[Done]], listener: Listener, on_done: OnDone) -> tuple[Done, ...]:
     started = time.monotonic()
     listener(StepStarted(step=title))
     try:
@@ -146,6 +170,7 @@ def _stage(title: str, work: Callable[[], Iterable[Done]], listener: Listener, o
     for each in done:
         on_done(each)
     listener(StepFinished(step=title, seconds=time.monotonic() - started, detail=f"{len(done)} done" if done else ""))
+    return done
 
 
 def _heard(clients: Clients, listener: Listener) -> Clients:

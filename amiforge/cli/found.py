@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from amiforge.bake.hooks import Notice, commands, tell
+from amiforge.bake.hooks import commands
 from amiforge.bake.reuse import Existing, find_baked
 from amiforge.cli.config import Config
 from amiforge.cli.outcome import Outcome
@@ -40,7 +40,6 @@ def look(recipe: Recipe, settings: Config, there: Where) -> Existing | None:
         raise PublishIncomplete(
             f"{existing.image} is this image already: {what}", fix=f"amiforge publish {existing.image}"
         )
-    tell(_notice(recipe, finished), commands(settings.hooks), there.listener)
     return finished
 
 
@@ -58,21 +57,8 @@ def _find(recipe: Recipe, settings: Config, there: Where) -> Existing | None:
 def _publish(existing: Existing, settings: Config, there: Where) -> None:
     from amiforge.bake.publishing import open_market, plan_publication, publish
 
-    market = open_market(there.aws, settings.publish, there.listener)
+    market = open_market(there.aws, settings.publish, there.listener, commands(settings.hooks))
     publish(market, plan_publication(market, existing.image), there.listener, lambda _done: None)
-
-
-def _notice(recipe: Recipe, existing: Existing) -> Notice:
-    return Notice(
-        event="published",
-        run=existing.run,
-        recipe=existing.recipe,
-        os=recipe.source.os,
-        arch=recipe.source.architecture,
-        region=existing.region,
-        image=existing.image,
-        published=existing.published,
-    )
 
 
 def outcome(recipe: Recipe, existing: Existing, seconds: float) -> Outcome:

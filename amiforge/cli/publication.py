@@ -54,6 +54,7 @@ def market(title: str, place: Place, **flags: str | Sequence[str] | None) -> Ite
     Raises:
         ConfigError: a setting or flag is impossible.
     """
+    from amiforge.bake.hooks import commands
     from amiforge.bake.publishing import open_market
     from amiforge.cli.config import aws_flags, load
     from amiforge.cli.console import listening
@@ -65,7 +66,7 @@ def market(title: str, place: Place, **flags: str | Sequence[str] | None) -> Ite
         listening(title, json=place.as_json, aside=True) as listener,
         ec2(settings, listener, sandbox=place.sandbox) as there,
     ):
-        yield open_market(there.aws, settings.publish, listener), listener
+        yield open_market(there.aws, settings.publish, listener, commands(settings.hooks)), listener
 
 
 def _given(flags: Mapping[str, str | Sequence[str] | None]) -> Iterator[tuple[str, Given]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from amiforge.bake import bake, opening
+from amiforge.bake import bake, find_baked, opening, reuse
 from amiforge.bake.clean import table_script
 from amiforge.bake.journal import read
 from amiforge.bake.manifest import Manifest
@@ -97,6 +97,24 @@ def test_a_fresh_instance_is_full_of_what_the_wipe_removes_again(cloud: Cloud) -
     found = cloud.ssh(instance, f"cloud-init status --wait >/dev/null; sudo sh -c '{script}'")
     areas = {line.partition("\t")[0] for line in found.splitlines()}
     assert {"cloud-init", "logs", "machine id", "host keys", "ways in"} <= areas
+
+
+def test_baked_again_without_a_change_the_image_is_found_and_nothing_is_launched(
+    baked: Manifest, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def opened(*args: Any, **more: Any) -> Clients:
+        clients = open_clients(*args, **more)
+        clients.ec2.meta.events.register("before-call.ec2", lambda model, **_: calls.append(model.name))
+        return clients
+
+    monkeypatch.setattr(reuse, "open_clients", opened)
+    existing = find_baked(EMPTY, aws(endpoint))
+    assert existing
+    assert (existing.image, existing.run, existing.stage) == (baked.image, baked.run, "verified")
+    assert set(calls) == {"DescribeImages"}
+    assert find_baked(EMPTY.with_options("builder", volume_gib=64), aws(endpoint)) is None
 
 
 CHANGING = (

@@ -8,6 +8,7 @@ from functools import cached_property
 from itertools import count
 from typing import Any
 
+from amiforge.bake.hooks import Notice
 from amiforge.bake.publishing import Market, move, open_market, plan_promotion, plan_publication, plan_rollback, publish
 from amiforge.ec2.poll import Pace
 from amiforge.ec2.publication.change import Done
@@ -31,6 +32,7 @@ SETTINGS = PublishSettings(regions=(WEST,), accounts=(PARTNER,), pointer=TEMPLAT
 class Shop:
     cloud: Cloud
     done: list[Done] = field(default_factory=list)
+    heard: list[Notice] = field(default_factory=list)
     _numbers: Any = field(default_factory=lambda: count(1))
 
     def bake(self, state: str = "verified", **options: Any) -> str:
@@ -51,7 +53,8 @@ class Shop:
 
     def market(self, settings: PublishSettings = SETTINGS) -> Market:
         regions = {name: self.clients[name] for name in (HOME, *settings.regions)}
-        return Market(AwsSettings(endpoint_url=self.cloud.url), settings, self.clients[HOME], regions)
+        aws = AwsSettings(endpoint_url=self.cloud.url)
+        return Market(aws, settings, self.clients[HOME], regions, [self.heard.append])
 
     def kms(self, region: str) -> Any:
         aws = AwsSettings(region=region, endpoint_url=self.cloud.url)

@@ -54,6 +54,18 @@ def test_publishing_the_current_image_again_changes_nothing(shop: Shop) -> None:
     assert shop.pointers() == everywhere((second, first))
 
 
+def test_hooks_are_told_what_is_published_where_and_nothing_when_nothing_was_done(shop: Shop) -> None:
+    first, second = shop.bake(), shop.bake()
+    for image in (first, second, second):
+        shop.publish(image)
+    shop.rollback()
+    assert [(notice.event, notice.image) for notice in shop.heard] == [
+        ("published", each) for each in (first, second, first)
+    ]
+    assert (shop.heard[0].run, shop.heard[0].recipe) == ("run-1", "eks_gpu")
+    assert shop.heard[0].published == {region: shop.here(region, first).id for region in REGIONS}
+
+
 def test_what_was_current_is_superseded_and_stays(shop: Shop) -> None:
     first, second = shop.bake(), shop.bake()
     shop.publish(first)
