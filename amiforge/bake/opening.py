@@ -60,6 +60,10 @@ def open_run(  # noqa: PLR0913, PLR0917 - a run is made of all of them
     clients = open_clients(aws, on_call=journal.call, on_secret=redaction.learn)
     about = {RECIPE: recipe.name, OS: source.os, ARCH: source.architecture}
     refuse_contradictions(publish or PublishSettings(), clients.region, about)
+    if settings.checks:
+        from amiforge.verify.own import refuse_missing  # noqa: PLC0415 - brings pytest
+
+        refuse_missing(settings.checks)
     tags = Tags(run_id, expiry(settings.lifetime + settings.capacity_patience), settings.tags)
     with (
         redaction.masking(),

@@ -24,6 +24,8 @@ from amiforge.verify.verification import refuse_failures
 
 #: In this process and this thread, one test after the other, whatever the user's settings are for a run of their own.
 _ALONE = ("-o", "addopts=", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:faulthandler", "--capture=sys")
+#: Pytest would rather have imported us itself; where warnings are errors, that ends the run.
+_AS_IT_IS = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
 _OUTPUT = 4_000
 #: Pytest takes the whole process for itself; bakes side by side take turns.
 _PYTEST = threading.Lock()
@@ -65,7 +67,8 @@ def run_tests(
     said = io.StringIO()
     with _PYTEST, redirect_stdout(said), redirect_stderr(said):
         status = pytest.main(
-            [*_ALONE, "-p", "amiforge.verify.plugin", *(str(Path(file).absolute()) for file in files)], [witness]
+            [*_ALONE, *_AS_IT_IS, "-p", "amiforge.verify.plugin", *(str(Path(file).absolute()) for file in files)],
+            [witness],
         )
     _refuse_no_outcome(pytest.ExitCode(status), witness, files, said.getvalue())
     return witness.lost, tuple(witness.checks)

@@ -9,15 +9,11 @@ testinfra's own `host` is as it was. The options stand where recipes are chosen,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
 if TYPE_CHECKING:
-    from testinfra.host import Host as TestinfraHost
-
-    from amiforge.recipes.recipe import Recipe
-    from amiforge.systems.system import System
     from amiforge.verify.subject import Subject
 
 FIXTURE = "amiforge_check"
@@ -40,43 +36,12 @@ def system() -> NoReturn:
     pytest.skip(HINT)
 
 
-class Fixtures:
-    """What tests of a host work with, once for every host. Takes the place of testinfra's `host` where we are asked."""
-
-    @pytest.fixture(scope="session")
-    def amiforge_subject(self, request: pytest.FixtureRequest) -> Subject:
-        """Give one of the hosts, connected."""
-        from amiforge.errors import AmiforgeError  # noqa: PLC0415 - not needed by those who do without us
-
-        subject = cast("Subject", request.param)
-        try:
-            _ = subject.system
-        except AmiforgeError as error:
-            pytest.fail(error.block(), pytrace=False)
-        return subject
-
-    @pytest.fixture(scope="session")
-    def host(self, amiforge_subject: Subject) -> TestinfraHost:
-        """Give testinfra's view of the host, over our connection; all commands run as root."""
-        from amiforge.verify.backend import testinfra_host  # noqa: PLC0415 - as above
-
-        return testinfra_host(amiforge_subject.host)
-
-    @pytest.fixture(scope="session")
-    def recipe(self, amiforge_subject: Subject) -> Recipe:
-        """Give the recipe that the host should be."""
-        return amiforge_subject.recipe
-
-    @pytest.fixture(scope="session")
-    def system(self, amiforge_subject: Subject) -> System:
-        """Give what the host is: operating system, kernel, devices."""
-        return amiforge_subject.system
-
-
 def pytest_configure(config: pytest.Config) -> None:
     """Offer the fixtures where hosts were asked for."""
     if config.stash.get(SUBJECTS, ()):
-        config.pluginmanager.register(Fixtures(), "amiforge fixtures")
+        from amiforge.verify import fixtures  # noqa: PLC0415 - heavy, and only wanted here
+
+        config.pluginmanager.register(fixtures)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -45,6 +45,7 @@ def test_the_example_changes_an_option_adds_a_task_and_plans_it(capsys: pytest.C
     ("page", "example"),
     [
         ("own-task", "own_task.py"),
+        ("verify-a-machine", "test_cluster.py"),
         ("outside-package", "acme_amiforge/pyproject.toml"),
         ("outside-package", "acme_amiforge/acme_amiforge/acme_baseline.py"),
         ("outside-package", "acme_amiforge/acme_amiforge/acme_node.py"),

@@ -15,7 +15,7 @@ from amiforge.bake.reach import reach
 from amiforge.bake.readiness import Condition
 from amiforge.bake.run import Run
 from amiforge.ec2.instances import Instance, console
-from amiforge.engine.events import CheckFinished, Event, RebootFinished, RebootStarted
+from amiforge.engine.events import CheckFinished, Event, Listener, RebootFinished, RebootStarted
 from amiforge.engine.link import REBOOT
 from amiforge.errors import (
     AuthRefused,
@@ -29,6 +29,7 @@ from amiforge.errors import (
     TaskError,
 )
 from amiforge.host.base import Host
+from amiforge.recipes.recipe import Recipe
 from amiforge.shell import Secret
 
 TASK = "gate"
@@ -158,11 +159,19 @@ class Examination:
                 event = replace(event, title=f"{self._prefix}{event.title}")
             self._run.listener(event)
 
-        try:
-            self._run.means.verify(host, self._run.recipe, listener)
-        except CheckFailed as error:
-            said = error.lines.get("failed", error.message)
-            self._failed += [f"{self._prefix}{line}" for line in said.splitlines()]
+        for checks in (self._run.means.verify, self._own):
+            try:
+                checks(host, self._run.recipe, listener)
+            except CheckFailed as error:
+                said = error.lines.get("failed", error.message)
+                self._failed += [f"{self._prefix}{line}" for line in said.splitlines()]
+
+    def _own(self, host: Host, recipe: Recipe, listener: Listener) -> None:
+        """Put the user's checks to it, if there are any."""
+        if self._run.settings.checks:
+            from amiforge.verify.own import own_checks  # noqa: PLC0415 - brings pytest
+
+            own_checks(host, recipe, self._run.settings.checks, listener)
 
     def _reboot(self, before: Condition) -> None:
         """Reboot it, and wait until it has another boot id."""

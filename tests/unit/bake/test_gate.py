@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,6 +81,21 @@ def test_what_only_goes_wrong_after_a_reboot_is_found(bench: Bench) -> None:
     with pytest.raises(CheckFailed) as caught:
         bench.bake()
     assert caught.value.lines["failed"] == "after a reboot: jq: jq works: it is not there"
+
+
+def test_an_image_must_pass_its_users_own_tests_too_and_they_are_looked_for_before_the_launch(
+    bench: Bench, tmp_path: Path
+) -> None:
+    tests = tmp_path / "test_cluster.py"
+    with pytest.raises(ConfigError, match="no such file or folder"):
+        bench.bake(checks=(str(tests),))
+    assert not bench.cloud.leftovers()
+    tests.write_text("def test_slurmd(): assert 'inactive' == 'active'\ndef test_nothing(): pass\n")
+    with pytest.raises(CheckFailed) as caught:
+        bench.bake(checks=(str(tests),))
+    assert caught.value.lines["failed"].startswith("test_cluster: test_slurmd: AssertionError: assert 'inactive'")
+    own = [event for event in bench.events if isinstance(event, CheckFinished) and event.task == "test_cluster"]
+    assert [(event.title, event.outcome) for event in own] == [("test_slurmd", "failed"), ("test_nothing", "passed")]
 
 
 def test_an_image_that_does_not_go_down_for_a_reboot_fails(bench: Bench) -> None:

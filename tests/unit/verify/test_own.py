@@ -70,6 +70,12 @@ def test_what_fails_is_named_with_its_reason(tmp_path: Path, text: str, title: s
     assert detail in failed.value.lines["failed"]
 
 
+def test_settings_of_the_users_own_runs_do_not_disturb(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -n 2 --exitfirst\nfilterwarnings = error\n")
+    files = written(tmp_path, "def test_x(host): pass\n")
+    assert [check.outcome for check in own_checks(answering(answer), RECIPE, files)] == ["passed"]
+
+
 def test_a_lost_connection_is_no_failed_check(tmp_path: Path) -> None:
     files = written(tmp_path, "def test_x(host): host.run('x')\n")
     with pytest.raises(ConnectionLost):
