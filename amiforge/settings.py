@@ -108,7 +108,7 @@ class BakeSettings(Settings):
         description="days after which an image is baked anew although nothing of its recipe has changed; 0 for never",
     )
     failed_days: float = Field(
-        3, gt=0, description="days for which an image that did not pass is kept, for `amiforge debug`"
+        3, gt=0, description="days for which an image is kept that did not pass, or that a parked run has yet to prove"
     )
     poll: Seconds = Field(5, description="seconds between two looks at something that EC2 is working on")
     lifetime: Seconds = Field(

@@ -13,6 +13,7 @@ from amiforge.errors import AmiforgeError, AwsRefused, Parked
 
 #: There is no way to AWS at all, so that nothing could be removed either. Other trouble with the link passes.
 _NO_WAY = {"EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError"}
+_DAY = 86400.0
 
 
 def parked(error: BaseException) -> Parked | None:
@@ -31,7 +32,9 @@ def parked(error: BaseException) -> Parked | None:
 def park(run: Run, waits: Parked) -> None:
     """Leave everything as it is, for longer than it was meant to be, and say how to go on."""
     run.watch.close()
-    _prolong(run)
+    # An image is hours of work, and room for the instance that proves it may take days to come.
+    image = run.settings.failed_days * _DAY if run.state.image else 0
+    _prolong(run, max(run.settings.lifetime, image))
     run.journal.write("ended", outcome="parked", reason=waits.message)
     waits.add(resume=f"amiforge resume {run.id}", remove=f"amiforge gc --run {run.id} --delete")
 
@@ -44,10 +47,10 @@ def keep(run: Run) -> None:
         with suppress(AmiforgeError):
             on_shutdown(run.clients, run.builder.id, "terminate")
             renew(run.host, run.settings.lifetime)
-    _prolong(run)
+    _prolong(run, run.settings.lifetime)
     run.journal.write("ended", outcome="kept", log_in=run.login)
 
 
-def _prolong(run: Run) -> None:
+def _prolong(run: Run, seconds: float) -> None:
     with suppress(AwsRefused):
-        prolong(run.clients, run.tags, expiry(run.settings.lifetime))
+        prolong(run.clients, run.tags, expiry(seconds))
