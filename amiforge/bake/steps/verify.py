@@ -112,7 +112,7 @@ def _excuse(run: Run, instance: Instance) -> str:
 
 def _unproven(run: Run, why: str, **lines: str) -> Parked:
     """Say on the image that it is not proven, and give the error that parks the run."""
-    mark_unverified(run.clients, run.image, why, expiry(run.settings.lifetime))
+    mark_unverified(run.clients, run.image, why, expiry(run.settings.failed_days * _DAY))
     return Parked(f"image {run.image.id} is there, and could not be verified: {why}", **lines)
 
 
