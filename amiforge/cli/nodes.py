@@ -125,9 +125,11 @@ def _row(alike: Sequence[HostOutcome]) -> tuple[str, ...]:
 
 
 def _failures(found: Verification) -> Iterator[str]:
+    asked = sum(bool(host.checks) for host in found.hosts)
     for check, reasons in found.failures().items():
         for reason, hosts in reasons.items():
-            yield f"{check}: {fold(hosts)}: {' '.join(reason.split())}"
+            where = "everywhere" if 1 < asked == len(hosts) else fold(hosts)
+            yield f"{check}: {where}: {' '.join(reason.split())}"
 
 
 def _differing(differing: Mapping[str, Mapping[str, Sequence[str]]]) -> Iterator[str]:
