@@ -72,6 +72,10 @@ class PlainLines:
         yield "done", f"{event.task} ({event.seconds:.1f} s): {event.changed} changed"
 
     @_say.register
+    def _(self, event: events.DownloadStarted) -> Iterator[tuple[str, str]]:
+        yield "download", f"{event.task}: {event.summary}"
+
+    @_say.register
     def _(self, event: events.ChangeStarted) -> Iterator[tuple[str, str]]:
         self._lines = Lines()
         yield "change", f"{event.task}: {event.summary}"
