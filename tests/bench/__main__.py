@@ -18,9 +18,10 @@ from tests.bench.machine import machines
 from tests.bench.starts import starts
 from tests.bench.table import Row, render
 from tests.bench.tools import REPOSITORY, prepare_peers
+from tests.bench.verifies import verifies
 
 FOLDER = REPOSITORY / ".bench"
-PARTS = ("starts", "bakes", "applies")
+PARTS = ("starts", "bakes", "verifies", "applies")
 
 
 def main() -> int:
@@ -56,6 +57,8 @@ def _measured(options: argparse.Namespace) -> Iterator[Row]:
         if "bakes" in options.parts:
             yield from empty_bakes(launcher.cloud, FOLDER, options.peer_runs)
             yield from eks_gpu(launcher.cloud, FOLDER)
+        if "verifies" in options.parts:
+            yield from verifies(launcher.cloud, FOLDER, options.runs)
         if "applies" in options.parts:
             yield from applies(launcher, FOLDER, runs, options.rtt)
 
