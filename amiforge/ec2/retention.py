@@ -110,6 +110,7 @@ def _reasons(entry: Entry, policy: Policy, newest: Mapping[str, str]) -> Iterato
             yield f"{ami.stage or 'of no known state'} in {ami.region}: an affair of `amiforge gc`"
     if policy.claimed(entry.run):
         yield "a process on this machine works on its run"
+    yield from _named(entry)
     for ami in entry.amis:
         yield from _ties(ami)
     if entry.shared and not policy.shared:
@@ -120,10 +121,17 @@ def _reasons(entry: Entry, policy: Policy, newest: Mapping[str, str]) -> Iterato
         yield newest[entry.id]
 
 
+def _named(entry: Entry) -> Iterator[str]:
+    """Give the pointers that name an image, those of the same path in several regions together."""
+    regions: dict[str, list[str]] = {}
+    for ami in entry.amis:
+        if ami.pointers:
+            regions.setdefault(", ".join(ami.pointers), []).append(ami.region)
+    yield from (f"{paths} names it in {', '.join(where)}" for paths, where in regions.items())
+
+
 def _ties(ami: Ami) -> Iterator[str]:
-    """Give what holds an image in its region."""
-    if ami.pointers:
-        yield f"{', '.join(ami.pointers)} names it in {ami.region}"
+    """Give what else holds an image in its region."""
     if ami.users:
         yield f"in use in {ami.region}: {', '.join(ami.users)}"
     if ami.protected:

@@ -224,3 +224,9 @@ def test_every_image_gets_one_decision_with_a_reason_and_order_does_not_matter(
     backwards = {each.entry.id: each.action for each in decide(entries[::-1], policy)}
     assert backwards == {each.entry.id: each.action for each in decisions}
     assert Counter(each.action for each in decisions)["disable"] == 0 or policy.grace_days
+
+
+def test_a_pointer_of_several_regions_is_told_once() -> None:
+    copies = tuple(ami(region=region, pointers=("/a/current",)) for region in ("us-east-1", "eu-west-1"))
+    (decision, _) = decide([Entry(copies), CURRENT], POLICY)
+    assert decision.why == ("/a/current names it in us-east-1, eu-west-1",)
