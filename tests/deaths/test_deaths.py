@@ -41,6 +41,7 @@ def test_a_bake_killed_at_any_boundary_is_resumed_to_one_image_or_collected_to_n
 
 
 @pytest.mark.sockets
+@pytest.mark.subprocesses
 @pytest.mark.parametrize(("operation", "skip"), [("RunInstances", 0), ("RunInstances", 1), ("CreateImage", 0)])
 def test_a_lost_answer_gives_one_instance_and_one_image(tmp_path: Path, operation: str, skip: int) -> None:
     with Ec2(tmp_path) as ec2:

@@ -206,7 +206,7 @@ def test_b09_instances_and_volumes_are_safe_and_everything_is_tagged() -> None:
     assert (
         tagged["instance"] == tagged["volume"] == {"Name", "amiforge:run", "amiforge:role", "amiforge:expires", "team"}
     )
-    assert {"source", "recipe", "options", "versions"} <= set(Manifest.model_fields)
+    assert {"source", "recipe", "options", "inventory"} <= set(Manifest.model_fields)
 
 
 def test_b10_what_we_need_has_a_lowest_version_that_is_tested() -> None:
