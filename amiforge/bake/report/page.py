@@ -49,6 +49,10 @@ def write_report(folder: Path, known: Mapping[str, float] | None = None, to: Pat
     """
     path = to or folder / NAME
     text = page(Record.of(folder), known or {}, time.time())
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        # A link, a pipe or a device, such as /dev/stdout, is written to; a draft would take its place.
+        path.write_text(text, encoding="utf-8", errors="replace")
+        return path
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         draft.write_text(text, encoding="utf-8", errors="replace")

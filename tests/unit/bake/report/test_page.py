@@ -266,3 +266,11 @@ def test_a_report_that_cannot_be_written_leaves_no_draft(tmp_path: Path) -> None
     with pytest.raises(OSError, match="there"):
         write_report(folder, to=tmp_path / "there")
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == []
+
+
+def test_a_report_is_written_to_what_a_link_names_and_never_in_its_place(tmp_path: Path) -> None:
+    folder, link = write(tmp_path / "run", [first()]), tmp_path / "link"
+    link.symlink_to(tmp_path / "named")
+    write_report(folder, to=link)
+    assert link.is_symlink()
+    assert Page((tmp_path / "named").read_text()).text()
